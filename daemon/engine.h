@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The engine: the one place that knows all rooms. Each epoch: sample, derive, decide, plan, act, judge.
+ */
+#ifndef ENGINE_H
+#define ENGINE_H
+
+#include <systemd/sd-event.h>
+
+#include "daemon/act/transaction.h"
+#include "daemon/config.h"
+#include "daemon/host/host.h"
+#include "daemon/plan/decision-log.h"
+#include "daemon/plugin-loader.h"
+#include "daemon/policy/policy-set.h"
+
+struct engine;
+
+/* What the bus wants to hear. All called on the main thread, after the fact. Any may be NULL. */
+struct engine_listener {
+        void *userdata;
+        void (*decided)(void *userdata, const struct decision *decision);
+        void (*event)(void *userdata, const char *kind, const char *object, const char *text); /* "core-added" "device-removed" "policy-stopped" "foreign-change" "mode" "reloaded" "overrun" ... */
+        void (*epoch)(void *userdata);
+};
+
+struct engine_statistics {
+        uint64_t epochs, overruns;       /* an overrun is an epoch that was not begun because the one before was still busy */
+        uint64_t last_epoch_usec, worst_epoch_usec; /* how long the work of an epoch took */
+        uint64_t last_late_usec, worst_late_usec;   /* how late it began */
+        uint64_t malformed;              /* attribute files, ids that did not parse */
+        uint64_t decisions;
+};
+
+/* Takes `config` on success. Opens journal (plays back what an earlier daemon left), topology, plugins, policies. Logs what fails. 0 or -errno. */
+int engine_new(struct engine **ret, struct config *config);
+/* Restores the host (unless `engine_keep`), closes everything. */
+struct engine *engine_free(struct engine *engine);
+static inline void engine_freep(struct engine **engine) { engine_free(*engine); }
+
+/* Arms the epoch timer on `event`. */
+int engine_attach(struct engine *engine, sd_event *event);
+/* One epoch now, at `now_usec` of the monotonic (or a virtual) clock. Never fails for run-time trouble: that is told and counted. */
+void engine_epoch(struct engine *engine, uint64_t now_usec);
+/* Puts the host back. Returns 0 when everything was put back. */
+int engine_restore(struct engine *engine, struct restore_report *ret);
+/* Reads configuration and policies again; on -EINVAL the old ones stay and `errors` says why. */
+int engine_reload(struct engine *engine, FILE *errors);
+void engine_set_listener(struct engine *engine, const struct engine_listener *listener);
+
+/* A client's wish: planned and carried out at once. *ret is the log's entry, valid until the next decision. 0 whatever the verdict; -ENOMEM; -EAGAIN: no second sample yet. */
+int engine_submit(struct engine *engine, const struct intent *intent, const struct decision **ret);
+/* Why would `intent` not be done now? Plans without acting or remembering; the caller frees *ret. */
+int engine_why_not(struct engine *engine, const struct intent *intent, struct decision **ret);
+
+/* Samples everything once (level 2), for a reader, at most once a second. */
+void engine_refresh(struct engine *engine);
+
+enum mode engine_mode(const struct engine *engine);
+int engine_set_mode(struct engine *engine, enum mode mode, const char *source);
+const struct host *engine_host(const struct engine *engine);
+const struct config *engine_config(const struct engine *engine);
+struct policy_set *engine_policies(struct engine *engine);
+const struct decision_log *engine_decisions(const struct engine *engine);
+const struct plugin_set *engine_plugins(const struct engine *engine);
+const struct journal *engine_journal(const struct engine *engine);
+const struct engine_statistics *engine_statistics(const struct engine *engine);
+
+#endif

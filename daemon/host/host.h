@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The host model: what iocored knows about CPUs, workers, units, queues and domains. Plain data, no I/O.
+ * Plugins write the public part (`pub`) of each object through the services of iocore-plugin.h; derive functions
+ * turn two samples into loads; policies and planner read it as a snapshot.
+ *
+ * Loads are in cores: 1.0 = one CPU's whole time. Rates are per second.
+ */
+#ifndef HOST_H
+#define HOST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "plugins/iocore-plugin.h"
+#include "topology.h"
+
+/* Identifies the plugin instance that owns an object; opaque to the model. */
+struct plugin_instance;
+
+enum object_state {
+        OBJECT_ACTIVE,
+        OBJECT_MANUAL, /* somebody else changed it, or it was pinned by hand: hands off */
+};
+
+struct cpu {
+        const struct topology_cpu *topology;
+        bool io_core;            /* see core_set() */
+        bool io_core_ours;       /* made by iocored: may be removed by it */
+        struct worker *worker;   /* executes this I/O core; NULL on stock kernels and on VM cores */
+        struct plugin_instance *plugin; /* that said io_core */
+
+        /* cpu_sample() */
+        uint64_t busy, total, last_busy, last_total;
+        bool sampled;       /* `busy_share` is meaningful */
+        double busy_share;  /* 0..1, all tasks; a worker that polls counts as busy */
+
+        /* I/O cores only; derived each epoch from the units on it */
+        double load;        /* cores of useful work, sum over its units: may not exceed 1 by much */
+        double load_average; /* EWMA; < 0: none yet */
+        double wait_share;  /* share of the time that runnable work waited; 0 when unknown */
+        size_t n_units;
+};
+
+struct worker {
+        struct iocore_worker pub; /* must be first */
+        struct plugin_instance *plugin;
+        enum object_state state;
+        uint64_t seen_epoch; /* epoch in which it was added */
+
+        uint64_t last_clock, last_busy, last_wait;
+        unsigned n_samples;    /* 0, 1, 2 = two valid samples: rates mean something */
+        double load;           /* busy share in the last epoch */
+        double load_average;   /* EWMA; < 0: none yet */
+        double wait_share;
+};
+
+struct device {
+        struct iocore_device pub;
+        struct plugin_instance *plugin;
+        uint64_t seen_epoch;
+};
+
+struct unit {
+        struct iocore_unit pub;
+        struct plugin_instance *plugin;
+        enum object_state state;
+        uint64_t seen_epoch;
+
+        /* derived */
+        int core;             /* the I/O core that executes it, or IOCORE_CPU_ANY */
+        double load;          /* sum of its queues' loads, or its worker's load where it is the worker's only unit */
+        double load_average;  /* < 0: none yet */
+        double bytes_per_second;
+        bool rates_valid;
+};
+
+struct queue {
+        struct iocore_queue pub;
+        struct plugin_instance *plugin;
+        enum object_state state;
+        uint64_t seen_epoch;
+
+        struct {
+                uint64_t clock, busy, bytes, packets, works, wait, stuck, ring_full, poll_empty;
+        } last;
+        unsigned n_samples;
+        uint64_t sampled_epoch; /* epoch of the newest sample: older than the host's epoch = idle, all rates below are then 0 to readers */
+
+        double load, load_average;
+        double bytes_per_second, packets_per_second, works_per_second;
+        double wait_share;
+        double stuck_per_second, ring_full_per_second, poll_empty_per_second;
+};
+
+struct domain {
+        struct iocore_domain pub;
+        struct plugin_instance *plugin;
+        uint64_t seen_epoch;
+};
+
+struct node {
+        const struct topology_node *topology;
+        /* derived */
+        size_t n_io_cores, n_vm_cores, n_units;
+        double io_load;          /* useful work on its I/O cores, in cores */
+        double io_load_average;  /* < 0: none yet */
+        double io_idle;          /* n_io_cores - io_load, never below 0 */
+        double unplaced_load;    /* load of this node's units that are on no I/O core; units of unknown node count for the first node */
+        double unplaced_load_average;
+        bool vm_sampled;
+        double vm_idle;          /* idle cores among online VM cores */
+};
+
+enum host_event_kind { HOST_DEVICE_ADDED, HOST_DEVICE_REMOVED, HOST_CORE_ADDED, HOST_CORE_REMOVED, HOST_DOMAIN_ADDED, HOST_DOMAIN_REMOVED, HOST_DOMAIN_CHANGED };
+
+/* What happened since the last epoch, for policies and the bus; collapsed: at most one of a kind per object. */
+struct host_event {
+        enum host_event_kind kind;
+        char id[IOCORE_NAME_MAX]; /* unit id, CPU number, domain name */
+};
+
+struct host {
+        struct topology *topology;
+        struct cpu *cpus;
+        size_t n_cpus;
+        struct node *nodes;
+        size_t n_nodes;
+
+        /* in the order of their natural sort (w.2 before w.10); stable between scans */
+        struct worker **workers;
+        size_t n_workers;
+        struct device **devices;
+        size_t n_devices;
+        struct unit **units;
+        size_t n_units;
+        struct queue **queues;
+        size_t n_queues;
+        struct domain **domains;
+        size_t n_domains;
+
+        struct host_event *events;
+        size_t n_events;
+
+        uint64_t epoch;      /* counts from 1 */
+        uint64_t now_usec;   /* monotonic (or virtual) time of this epoch */
+        uint64_t last_usec;
+        double ewma_weight;  /* of the newest epoch */
+        double busy_threshold; /* load from which a worker's queues are looked at (level 1) */
+};
+
+/* Takes `topology` on success. 0 or -ENOMEM. */
+int host_new(struct host **ret, struct topology *topology);
+struct host *host_free(struct host *host);
+static inline void host_freep(struct host **host) { host_free(*host); }
+
+/* Add or find. NULL with errno ENOMEM, EINVAL or EEXIST as said in iocore-plugin.h. */
+struct worker *host_worker_add(struct host *host, struct plugin_instance *plugin, const char *id);
+struct device *host_device_add(struct host *host, struct plugin_instance *plugin, const char *id);
+struct unit *host_unit_add(struct host *host, struct plugin_instance *plugin, const char *id);
+struct queue *host_queue_add(struct host *host, struct plugin_instance *plugin, const char *id);
+struct domain *host_domain_add(struct host *host, struct plugin_instance *plugin, const char *name);
+/* Remove and free; references of other objects are cleared. */
+void host_worker_remove(struct host *host, struct worker *worker);
+void host_device_remove(struct host *host, struct device *device);
+void host_unit_remove(struct host *host, struct unit *unit);
+void host_queue_remove(struct host *host, struct queue *queue);
+void host_domain_remove(struct host *host, struct domain *domain);
+/* Removes everything that `plugin` added, and its I/O cores. */
+void host_remove_plugin(struct host *host, struct plugin_instance *plugin);
+
+/* NULL when there is none; O(log n). */
+struct worker *host_worker(const struct host *host, const char *id);
+struct device *host_device(const struct host *host, const char *id);
+struct unit *host_unit(const struct host *host, const char *id);
+struct queue *host_queue(const struct host *host, const char *id);
+struct domain *host_domain(const struct host *host, const char *name);
+struct cpu *host_cpu(const struct host *host, int cpu);
+struct node *host_node(const struct host *host, int node);
+
+/* See iocore-plugin.h. 0 or -EINVAL. */
+int host_core_set(struct host *host, struct plugin_instance *plugin, int cpu, struct worker *worker, bool io_core);
+int host_cpu_sample(struct host *host, int cpu, uint64_t busy, uint64_t total);
+
+/* One epoch: begin (counts the epoch, sets the time), workers are sampled, derive_workers, queues of busy workers are sampled, derive (everything else).
+ * None allocates. host_clear_events() when policies have seen them. */
+void host_begin_epoch(struct host *host, uint64_t now_usec);
+void host_derive_workers(struct host *host);
+bool host_worker_is_busy(const struct host *host, const struct worker *worker);
+void host_derive(struct host *host);
+void host_clear_events(struct host *host);
+int host_event_add(struct host *host, enum host_event_kind kind, const char *id);
+
+/* True while the queue's rates are of this epoch and rest on two samples. Readers show 0 otherwise. */
+static inline bool queue_rates_valid(const struct host *host, const struct queue *queue) {
+        return queue->n_samples >= 2 && queue->sampled_epoch == host->epoch;
+}
+/* A unit whose domain is paused or shut off counts as idle. */
+bool host_unit_domain_runs(const struct host *host, const struct unit *unit);
+/* The node that a unit belongs to: its own, else that of its I/O core, else the first node of the host. Never NULL on a host with nodes. */
+struct node *host_unit_node(const struct host *host, const struct unit *unit);
+/* Natural order of ids: w.2 before w.10. Like strcmp. */
+int id_compare(const char *a, const char *b);
+
+#endif

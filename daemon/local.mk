@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Everything but main.c is in one library that tests, fuzzers and benchmarks link too.
+
+sbin_PROGRAMS += iocored
+iocored_SOURCES = daemon/main.c
+iocored_LDADD = libiocored.la
+
+noinst_LTLIBRARIES += libiocored.la
+libiocored_la_SOURCES =
+libiocored_la_LIBADD = $(SYSTEMD_LIBS) $(HWLOC_LIBS) $(CJSON_LIBS) $(LUA_LIBS) $(INIH_LIBS) $(ZLIB_LIBS) -lm -ldl
+
+libiocored_la_SOURCES += daemon/cleanup.h daemon/log.h daemon/log.c daemon/root-path.h daemon/root-path.c
+
+include daemon/host/local.mk
+include daemon/policy/local.mk
+include daemon/plan/local.mk
+include daemon/act/local.mk
+include daemon/bus/local.mk
