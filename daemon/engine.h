@@ -32,9 +32,12 @@ struct engine_statistics {
         uint64_t decisions;
 };
 
+/* Reads the configuration anew for engine_reload(), as the daemon did at its start. 0, -EINVAL with the errors written to `errors`, -errno. */
+typedef int (*engine_load_config)(void *userdata, struct config **ret, FILE *errors);
+
 /* Takes `config` on success. Opens journal (plays back what an earlier daemon left), topology, plugins, policies. Logs what fails. 0 or -errno. */
 int engine_new(struct engine **ret, struct config *config);
-/* Restores the host (unless `engine_keep`), closes everything. */
+/* Closes everything; does not restore: call engine_restore() before. Returns NULL. */
 struct engine *engine_free(struct engine *engine);
 static inline void engine_freep(struct engine **engine) { engine_free(*engine); }
 
@@ -44,8 +47,12 @@ int engine_attach(struct engine *engine, sd_event *event);
 void engine_epoch(struct engine *engine, uint64_t now_usec);
 /* Puts the host back. Returns 0 when everything was put back. */
 int engine_restore(struct engine *engine, struct restore_report *ret);
-/* Reads configuration and policies again; on -EINVAL the old ones stay and `errors` says why. */
+/* Reads configuration and policies again; on an error the old ones stay and `errors` says why. Keys that need a restart (root, journal, bus, plugins, topology, [plugin.*]) keep
+ * their values. -EOPNOTSUPP: no loader was set. */
 int engine_reload(struct engine *engine, FILE *errors);
+void engine_set_loader(struct engine *engine, engine_load_config load, void *userdata);
+/* Plays back the journal that an earlier daemon left, without policies; for `iocored --restore`. Logs what fails. 0: all is as it was. */
+int restore_host(const struct config *config, struct restore_report *ret);
 void engine_set_listener(struct engine *engine, const struct engine_listener *listener);
 
 /* A client's wish: planned and carried out at once. *ret is the log's entry, valid until the next decision. 0 whatever the verdict; -ENOMEM; -EAGAIN: no second sample yet. */

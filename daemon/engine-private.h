@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What engine.c (its life), epoch.c (one turn) and judge.c (trials) share. */
+#ifndef ENGINE_PRIVATE_H
+#define ENGINE_PRIVATE_H
+
+#include "daemon/engine.h"
+#include "daemon/plan/planner.h"
+#include "daemon/plan/trial.h"
+
+/* Every so many scans one does not trust the plugins' hints that nothing changed. */
+#define THOROUGH_SCAN_EVERY 10
+/* How many policies may be stopped in one epoch and be told apart. */
+#define STOPPED_MAX 64
+
+struct engine {
+        struct config *config;
+        struct host *host;
+        struct journal *journal;
+        struct plugin_set *plugins;
+        struct planner *planner;
+        struct planner_capabilities capabilities;
+        struct policy_set *policies;
+        struct trial_set *trials;
+        struct decision_log *log;
+        struct actor actor;
+        struct intent_list intents;
+        struct engine_listener listener;
+        struct engine_statistics statistics;
+        engine_load_config load_config;
+        void *load_config_userdata;
+        enum mode mode;
+
+        sd_event_source *timer;
+        sd_event_source **watches; /* one for each plugin that has an fd, NULL-terminated */
+        uint64_t next_epoch_usec;
+
+        uint64_t next_scan_usec, next_full_usec, next_cpu_usec, last_refresh_usec;
+        unsigned n_scans;
+        char stopped[STOPPED_MAX][POLICY_NAME_MAX]; /* policies that were stopped in this epoch: their knobs go back when it ends */
+        size_t n_stopped;
+        bool scan_wanted; /* a plugin's fd or a failed step says that the picture is old */
+};
+
+uint64_t monotonic_usec(void);
+void engine_tell(struct engine *engine, const char *kind, const char *object, const char *text);
+
+/* Carries out what may be carried out, logs and remembers. Takes the decision. *ret (may be NULL): its entry in the log. 0 or -ENOMEM. */
+int engine_carry_out(struct engine *engine, struct decision *decision, const struct decision **ret);
+/* Lets each plugin look for new and vanished objects. */
+void engine_scan(struct engine *engine, bool thorough);
+/* Ends trials that are over: keeps or undoes. */
+void engine_judge(struct engine *engine);
+
+#endif

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One turn of the loop: sample, derive, decide, plan, act, judge. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cleanup.h"
+#include "engine-private.h"
+#include "log.h"
+
+/* Idle time of VM cores changes slowly and reading it for all CPUs is dear: so often at most. */
+#define CPU_SAMPLE_USEC 1000000
+/* A reader may ask for level 2 so often at most. */
+#define REFRESH_USEC 1000000
+
+/* Decisions need rates, rates need two samples. */
+#define FIRST_DECIDING_EPOCH 2
+
+/* --- sample, derive */
+
+void engine_scan(struct engine *engine, bool thorough) {
+        for (struct plugin_instance *const *i = plugin_set_instances(engine->plugins); *i; i++) {
+                if (!(*i)->plugin->scan)
+                        continue;
+                int r = (*i)->plugin->scan((*i)->state, thorough);
+                if (r < 0)
+                        log_debug("Plugin %s: scan failed (%s), trying again at the next one.", (*i)->plugin->name, strerror(-r));
+        }
+}
+
+static void sample_workers(struct engine *engine) {
+        for (struct plugin_instance *const *i = plugin_set_instances(engine->plugins); *i; i++)
+                if ((*i)->plugin->sample_workers && (*i)->plugin->sample_workers((*i)->state) < 0)
+                        engine->scan_wanted = true;
+}
+
+static void sample_cpus(struct engine *engine) {
+        for (struct plugin_instance *const *i = plugin_set_instances(engine->plugins); *i; i++)
+                if ((*i)->plugin->sample_cpus)
+                        (void) (*i)->plugin->sample_cpus((*i)->state);
+}
+
+static void sample_queues(struct engine *engine, bool all) {
+        struct host *host = engine->host;
+        for (size_t i = 0; i < host->n_workers; i++) {
+                struct worker *worker = host->workers[i];
+                if (!worker->plugin->plugin->sample_queues || (!all && !host_worker_is_busy(host, worker)))
+                        continue;
+                if (worker->plugin->plugin->sample_queues(worker->plugin->state, &worker->pub) < 0)
+                        engine->scan_wanted = true;
+        }
+}
+
+static void sample_and_derive(struct engine *engine, uint64_t now) {
+        if (engine->scan_wanted || now >= engine->next_scan_usec) {
+                engine_scan(engine, engine->n_scans++ % THOROUGH_SCAN_EVERY == 0);
+                engine->next_scan_usec = now + engine->config->scan_usec;
+                engine->scan_wanted = false;
+        }
+        sample_workers(engine);
+        if (now >= engine->next_cpu_usec) {
+                sample_cpus(engine);
+                engine->next_cpu_usec = now + CPU_SAMPLE_USEC;
+        }
+        host_derive_workers(engine->host);
+        bool all = now >= engine->next_full_usec;
+        if (all)
+                engine->next_full_usec = now + engine->config->full_sample_usec;
+        sample_queues(engine, all);
+        host_derive(engine->host);
+}
+
+void engine_refresh(struct engine *engine) {
+        uint64_t now = monotonic_usec();
+        if (engine->last_refresh_usec != 0 && now < engine->last_refresh_usec + REFRESH_USEC)
+                return;
+        engine->last_refresh_usec = now;
+        /* The next epoch looks at everything; what is shown now is at most an epoch old. */
+        engine->next_full_usec = 0;
+}
+
+/* --- act */
+
+static void log_decision(const struct decision *decision) {
+        int priority = decision->verdict == VERDICT_DONE ? LOG_NOTICE : decision->verdict == VERDICT_FAILED ? LOG_WARNING : LOG_INFO;
+        log_message(priority, "Decision %llu, %s by %s, %s: %s%s%s", (unsigned long long) decision->id, intent_action_to_string(decision->intent.action),
+                    decision->intent.source, verdict_to_string(decision->verdict), decision->text, decision->intent.reason[0] ? " Reason: " : "",
+                    decision->intent.reason);
+}
+
+static bool touches_structure(const struct decision *decision) {
+        for (size_t i = 0; i < decision->n_steps; i++)
+                if (decision->steps[i].kind != STEP_KNOB_SET)
+                        return true;
+        return false;
+}
+
+static void begin_trial(struct engine *engine, struct decision *entry) {
+        int r = trial_set_begin(engine->trials, engine->host, entry->id, entry->intent.trial, entry->intent.trial_higher_is_better);
+        if (r == 0) {
+                entry->trial = TRIAL_RUNNING;
+                return;
+        }
+        entry->trial = TRIAL_INCONCLUSIVE;
+        snprintf(entry->trial_text, sizeof entry->trial_text, "not tried: %s", r == -EAGAIN ? "too little was observed before" : strerror(-r));
+}
+
+int engine_carry_out(struct engine *engine, struct decision *decision, const struct decision **ret) {
+        struct timespec now;
+        clock_gettime(CLOCK_REALTIME, &now);
+        decision->usec = (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
+        decision->epoch = engine->host->epoch;
+
+        if (decision->verdict == VERDICT_PLANNED) {
+                if (engine->mode == MODE_OBSERVE)
+                        decision->verdict = VERDICT_WOULD;
+                else if (transaction_run(&engine->actor, decision) < 0)
+                        engine->scan_wanted = true;
+        }
+        planner_report(engine->planner, engine->host, decision);
+        if (decision->verdict == VERDICT_DONE && touches_structure(decision))
+                engine_scan(engine, false);
+
+        const struct decision *entry = NULL;
+        int r = decision_log_add(engine->log, decision, &entry);
+        if (r < 0) {
+                decision_free(decision);
+                return r;
+        }
+        if (ret)
+                *ret = entry;
+        if (r == 0)
+                return 0; /* the same refusal again: counted, not told again */
+        engine->statistics.decisions++;
+        if (entry->verdict == VERDICT_DONE && entry->intent.trial != TRIAL_NONE)
+                begin_trial(engine, decision_log_find_for_update(engine->log, entry->id));
+        log_decision(entry);
+        if (engine->listener.decided)
+                engine->listener.decided(engine->listener.userdata, entry);
+        return 0;
+}
+
+static void carry_out_plan(struct engine *engine, struct plan *plan, const struct decision **ret_last) {
+        for (size_t i = 0; i < plan->n_decisions; i++) {
+                int r = engine_carry_out(engine, TAKE_PTR(plan->decisions[i]), ret_last);
+                if (r < 0)
+                        log_warning("A decision could not be recorded: %s, continuing.", strerror(-r));
+        }
+        plan_done(plan);
+}
+
+/* A stopped policy leaves nothing behind. */
+static void undo_stopped_policies(struct engine *engine) {
+        for (size_t i = 0; i < engine->n_stopped; i++) {
+                char source[INTENT_SOURCE_MAX];
+                struct restore_report report = { 0 };
+                snprintf(source, sizeof source, "policy:%s", engine->stopped[i]);
+                int r = transaction_restore(&engine->actor, source, &report);
+                log_message(r < 0 ? LOG_WARNING : LOG_NOTICE, "Policy %s: %u of its changes put back, %u failed.", engine->stopped[i], report.restored,
+                            report.failed);
+        }
+        if (engine->n_stopped > 0)
+                engine_scan(engine, true);
+        engine->n_stopped = 0;
+}
+
+/* --- tell */
+
+static const char *event_name(enum host_event_kind kind) {
+        static const char *const names[] = {
+                [HOST_DEVICE_ADDED] = "device-added",   [HOST_DEVICE_REMOVED] = "device-removed", [HOST_CORE_ADDED] = "core-added",
+                [HOST_CORE_REMOVED] = "core-removed",   [HOST_DOMAIN_ADDED] = "domain-added",     [HOST_DOMAIN_REMOVED] = "domain-removed",
+                [HOST_DOMAIN_CHANGED] = "domain-changed",
+        };
+        return names[kind];
+}
+
+static void tell_events(struct engine *engine) {
+        for (size_t i = 0; i < engine->host->n_events; i++)
+                engine_tell(engine, event_name(engine->host->events[i].kind), engine->host->events[i].id, "");
+        host_clear_events(engine->host);
+}
+
+static void decide_plan_act(struct engine *engine) {
+        intent_list_clear(&engine->intents);
+        int r = policy_set_run(engine->policies, engine->host, &engine->intents);
+        if (r < 0)
+                log_debug("Policies could not be run: %s, trying again in the next epoch.", strerror(-r));
+        undo_stopped_policies(engine);
+        tell_events(engine);
+        if (engine->intents.n == 0)
+                return;
+        struct plan plan = { 0 };
+        r = planner_plan(engine->planner, engine->host, &engine->capabilities, engine->intents.intents, engine->intents.n, &plan);
+        if (r < 0)
+                log_warning("No plan was made: %s, trying again in the next epoch.", strerror(-r));
+        else
+                carry_out_plan(engine, &plan, NULL);
+}
+
+void engine_epoch(struct engine *engine, uint64_t now_usec) {
+        uint64_t begin = monotonic_usec();
+
+        host_begin_epoch(engine->host, now_usec);
+        sample_and_derive(engine, now_usec);
+        trial_set_observe(engine->trials, engine->host);
+        if (engine->mode == MODE_PAUSED)
+                tell_events(engine);
+        else if (engine->host->epoch >= FIRST_DECIDING_EPOCH)
+                decide_plan_act(engine);
+        engine_judge(engine);
+
+        struct engine_statistics *statistics = &engine->statistics;
+        statistics->epochs++;
+        statistics->last_epoch_usec = monotonic_usec() - begin;
+        if (statistics->last_epoch_usec > statistics->worst_epoch_usec)
+                statistics->worst_epoch_usec = statistics->last_epoch_usec;
+        if (engine->listener.epoch)
+                engine->listener.epoch(engine->listener.userdata);
+}
+
+/* --- clients */
+
+int engine_submit(struct engine *engine, const struct intent *intent, const struct decision **ret) {
+        struct plan plan = { 0 };
+        int r = planner_plan(engine->planner, engine->host, &engine->capabilities, intent, 1, &plan);
+        if (r < 0)
+                return r;
+        const struct decision *entry = NULL;
+        carry_out_plan(engine, &plan, &entry);
+        /* What the client changed is in the model's derived part at once, not only after the next epoch. */
+        host_derive(engine->host);
+        if (!entry)
+                return -ENOMEM;
+        *ret = entry;
+        return 0;
+}
+
+int engine_why_not(struct engine *engine, const struct intent *intent, struct decision **ret) {
+        struct plan plan = { 0 };
+        int r = planner_plan(engine->planner, engine->host, &engine->capabilities, intent, 1, &plan);
+        if (r < 0)
+                return r;
+        if (plan.n_decisions == 0)
+                return -ENOMEM;
+        *ret = TAKE_PTR(plan.decisions[0]);
+        plan_done(&plan);
+        return 0;
+}
