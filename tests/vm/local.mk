@@ -1,1 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+check_PROGRAMS += tests/vm/vhost-load
+tests_vm_vhost_load_SOURCES = tests/vm/vhost-load.c
+tests_vm_vhost_load_LDADD = -lpthread
+
+EXTRA_DIST += tests/vm/run tests/vm/fetch-kernel tests/vm/build-image tests/vm/init tests/vm/guest.sh tests/vm/bus.conf \
+	tests/vm/cases/10-workers.sh
