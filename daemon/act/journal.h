@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "plugins/iocore-plugin.h"
 
@@ -33,18 +34,26 @@ struct journal_entry {
 
 struct journal;
 
-/* Opens or creates `path` (mode 0600) and takes the lock. -EBUSY: another daemon holds it (*ret_pid: its pid, 0 unknown); -errno.
- * What an earlier daemon left is read; see journal_n_entries(). Broken records are skipped and counted in *ret_broken. */
+/* Opens or creates `path` (mode 0600; its directory too, 0755, when only that is missing) and takes the lock. -EBUSY: another daemon holds it
+ * (*ret_pid: its pid, 0 unknown); -ELOOP: a symbolic link; -EPERM: not a regular file, or others could have written it; -EFBIG: larger than any journal; -errno.
+ * What an earlier daemon of this boot left is read; see journal_n_entries(); what an earlier boot left means nothing any more and is dropped with a notice.
+ * Broken records are skipped and counted in *ret_broken; a last line that was cut off is how a crash looks and is not counted. */
 int journal_open(struct journal **ret, const char *path, pid_t *ret_pid, unsigned *ret_broken);
 struct journal *journal_close(struct journal *journal); /* keeps the file */
 static inline void journal_closep(struct journal **journal) { journal_close(*journal); }
 
-/* Announces a change before it is made: on stable storage (write(2) done) when this returns 0. A second announcement for the same thing keeps the first old_value. */
+/* Announces a change before it is made: written (write(2) done: it survives the daemon, not the host, whose knobs do not survive it either) when this
+ * returns 0. Of `entry` kind, plugin, knob, object, incarnation and source are read. A second announcement for the same thing keeps the first old_value, unless the
+ * thing has another incarnation. 0 or -errno: nothing was announced. */
 int journal_announce(struct journal *journal, const struct journal_entry *entry, const char *old_value, const char *new_value);
-/* The announced change was made; `value` is what was really set. */
+/* The announced change was made; `value` is what was really set. 0; -ENOENT: never announced; -errno: still only announced. */
 int journal_confirm(struct journal *journal, enum journal_kind kind, const char *plugin, const char *knob, const char *object, const char *value);
-/* The thing is as it was (or gone): forgotten. The file is emptied when nothing is left. */
+/* The announced change was not made: what was pending is dropped and `source` (NULL: leave it) is who asked last again. An entry that was never confirmed
+ * is forgotten. -ENOENT: no such entry. */
+int journal_cancel(struct journal *journal, enum journal_kind kind, const char *plugin, const char *knob, const char *object, const char *source);
+/* The thing is as it was (or gone): forgotten. The file is emptied when nothing is left. 0 (also when there is no such entry) or -errno: still there. */
 int journal_forget(struct journal *journal, enum journal_kind kind, const char *plugin, const char *knob, const char *object);
+/* NULL when there is none. Valid until the next change of the journal. */
 const struct journal_entry *journal_find(const struct journal *journal, enum journal_kind kind, const char *plugin, const char *knob, const char *object);
 size_t journal_n_entries(const struct journal *journal);
 const struct journal_entry *journal_entry(const struct journal *journal, size_t index); /* in order of sequence */

@@ -1,3 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-libiocored_la_SOURCES += daemon/act/journal.h
-libiocored_la_SOURCES += daemon/act/transaction.h
+libiocored_la_SOURCES += daemon/act/journal.h daemon/act/journal.c
+libiocored_la_SOURCES += daemon/act/journal-record.h daemon/act/journal-record.c
+libiocored_la_SOURCES += daemon/act/transaction.h daemon/act/transaction.c daemon/act/restore.c
+libiocored_la_SOURCES += daemon/act/hands.h daemon/act/hands.c daemon/act/hands-core.c
+libiocored_la_SOURCES += daemon/act/fault-point.h daemon/act/fault-point.c

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* I/O cores that iocored made, and how they are unmade. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "fault-point.h"
+#include "hands.h"
+
+char *actor_worker_ids(const struct actor *actor, const struct plugin_instance *instance) {
+        char *ids = malloc(actor->host->n_workers * (IOCORE_ID_MAX + 1) + 1), *end = ids;
+        if (!ids)
+                return NULL;
+        *end = '\0';
+        for (size_t i = 0; i < actor->host->n_workers; i++)
+                if (actor->host->workers[i]->plugin == instance) {
+                        end = stpcpy(end, actor->host->workers[i]->pub.id);
+                        end = stpcpy(end, " ");
+                }
+        return ids;
+}
+
+static bool listed(const char *ids, const char *id) {
+        size_t length = strlen(id);
+        for (const char *p = ids; *p; p += strcspn(p, " "), p += strspn(p, " "))
+                if (strncmp(p, id, length) == 0 && (p[length] == ' ' || p[length] == '\0'))
+                        return true;
+        return false;
+}
+
+struct worker *actor_unconfirmed_worker(const struct actor *actor, const struct plugin_instance *instance, int cpu, const char *ids_before) {
+        for (size_t i = 0; i < actor->host->n_workers; i++) {
+                struct worker *worker = actor->host->workers[i];
+                if (worker->plugin == instance && worker->pub.cpu == cpu && !worker->pub.is_default && !listed(ids_before, worker->pub.id))
+                        return worker;
+        }
+        return NULL;
+}
+
+/* Whether a unit is executed by this I/O core, as the host is now: the model's own idea is one epoch old. */
+static bool unit_is_there(const struct hand *hand, int cpu, const char *worker, const char *live) {
+        if (worker[0])
+                return hand->unit->pub.worker && strcmp(hand->unit->pub.worker->id, worker) == 0;
+        char there[IOCORE_VALUE_MAX];
+        return unit_place(hand, cpu, there) >= 0 && strcmp(there, live) == 0;
+}
+
+static void send_units_home(struct actor *actor, struct plugin_instance *instance, int cpu, const char *worker, const char *source) {
+        char live[IOCORE_VALUE_MAX], set[IOCORE_VALUE_MAX];
+        for (size_t i = 0; i < actor->host->n_units; i++) {
+                struct unit *unit = actor->host->units[i];
+                struct hand hand;
+                if (unit->plugin != instance || unit->state == OBJECT_MANUAL || unit->pub.manual)
+                        continue;
+                if (hand_find(actor, "unit.place", unit->pub.id, &hand) < 0 || hand_get(&hand, live) < 0)
+                        continue;
+                /* One that cannot go shows when the core is removed. */
+                if (unit_is_there(&hand, cpu, worker, live))
+                        (void) unit_go_home(actor, &hand, live, source, set, NULL);
+        }
+}
+
+static void close_worker(struct actor *actor, const char *worker) {
+        char value[IOCORE_VALUE_MAX];
+        struct hand hand;
+        if (hand_find(actor, "worker.locked", worker, &hand) >= 0 && hand_get(&hand, value) >= 0 && strcmp(value, "1") != 0)
+                (void) hand_set(&hand, "1", value); /* the journal knows the whole worker as made by iocored */
+}
+
+int actor_forget_core(struct actor *actor, const char *plugin, int cpu, const char *worker) {
+        char number[16];
+        snprintf(number, sizeof number, "%d", cpu);
+        int r = 0;
+        /* What was set on a worker that is no more. */
+        for (size_t i = journal_n_entries(actor->journal); worker[0] && i-- > 0;) {
+                const struct journal_entry *entry = journal_entry(actor->journal, i);
+                if (entry->kind == JOURNAL_KNOB && strncmp(entry->knob, "worker.", 7) == 0 && strcmp(entry->object, worker) == 0 &&
+                    strcmp(entry->plugin, plugin) == 0)
+                        r = journal_forget(actor->journal, JOURNAL_KNOB, plugin, entry->knob, worker);
+        }
+        int added = journal_forget(actor->journal, JOURNAL_CORE_ADD, plugin, "", number);
+        int removed = journal_forget(actor->journal, JOURNAL_CORE_REMOVE, plugin, "", number);
+        return added < 0 ? added : removed < 0 ? removed : r;
+}
+
+int actor_take_down_core(struct actor *actor, struct plugin_instance *instance, int cpu, const char *worker_id, const char *source, bool *ret_gone) {
+        struct cpu *core = host_cpu(actor->host, cpu);
+        char worker[IOCORE_ID_MAX] = "";
+        if (strlen(worker_id) < sizeof worker)
+                strcpy(worker, worker_id);
+        *ret_gone = false;
+
+        int r = -ENOENT;
+        const struct worker *present = worker[0] ? host_worker(actor->host, worker) : NULL;
+        if (core && (worker[0] ? present && present->plugin == instance && present->pub.cpu == cpu : core->io_core && core->plugin == instance)) {
+                core->io_core_ours = true; /* units that were born there have no other home: see unit_go_home() */
+                if (worker[0])
+                        close_worker(actor, worker);
+                send_units_home(actor, instance, cpu, worker, source);
+                fault_point_before_write();
+                r = instance->plugin->core_remove ? instance->plugin->core_remove(instance->state, cpu, worker) : -EOPNOTSUPP;
+                fault_point_after_write();
+        }
+        if (r < 0 && r != -ENOENT)
+                return r;
+        *ret_gone = r == -ENOENT;
+        if (core)
+                core->io_core_ours = false;
+        return actor_forget_core(actor, instance->plugin->name, cpu, worker);
+}

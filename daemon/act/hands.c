@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "fault-point.h"
+#include "hands.h"
+
+struct plugin_instance *actor_plugin(const struct actor *actor, const char *name) {
+        for (struct plugin_instance *const *p = actor->plugins; *p; p++)
+                if (strcmp((*p)->plugin->name, name) == 0)
+                        return *p;
+        return NULL;
+}
+
+static const struct iocore_knob *find_knob(const struct plugin_instance *instance, const char *kind) {
+        for (size_t i = 0; i < instance->plugin->n_knobs; i++)
+                if (strcmp(instance->plugin->knobs[i].kind, kind) == 0)
+                        return instance->plugin->knobs + i;
+        return NULL;
+}
+
+/* What the model knows of a knob's object. */
+struct owner {
+        bool modelled; /* the kind is one whose objects are in the model */
+        bool present;
+        struct plugin_instance *instance;
+        uint64_t incarnation;
+        struct unit *unit;
+};
+
+static bool kind_is_of(const char *kind, const char *what) {
+        size_t length = strlen(what);
+        return strncmp(kind, what, length) == 0 && kind[length] == '.';
+}
+
+static struct owner find_owner(const struct host *host, const char *kind, const char *object) {
+        if (kind_is_of(kind, "unit")) {
+                struct unit *unit = host_unit(host, object);
+                return unit ? (struct owner) { true, true, unit->plugin, unit->pub.incarnation, unit } : (struct owner) { .modelled = true };
+        }
+        if (kind_is_of(kind, "worker")) {
+                struct worker *worker = host_worker(host, object);
+                return worker ? (struct owner) { true, true, worker->plugin, worker->pub.incarnation, NULL } : (struct owner) { .modelled = true };
+        }
+        if (kind_is_of(kind, "queue")) {
+                struct queue *queue = host_queue(host, object);
+                if (!queue)
+                        return (struct owner) { .modelled = true };
+                /* A queue lives and dies with its unit. */
+                return (struct owner) { true, true, queue->plugin, queue->pub.unit ? queue->pub.unit->incarnation : 0, NULL };
+        }
+        if (kind_is_of(kind, "device")) {
+                struct device *device = host_device(host, object);
+                return device ? (struct owner) { true, true, device->plugin, 0, NULL } : (struct owner) { .modelled = true };
+        }
+        if (kind_is_of(kind, "domain")) {
+                struct domain *domain = host_domain(host, object);
+                return domain ? (struct owner) { true, true, domain->plugin, 0, NULL } : (struct owner) { .modelled = true };
+        }
+        return (struct owner) { 0 };
+}
+
+int hand_find(const struct actor *actor, const char *kind, const char *object, struct hand *ret) {
+        struct owner owner = find_owner(actor->host, kind, object);
+        if (owner.modelled && !owner.present)
+                return -ENOENT;
+        struct plugin_instance *instance = owner.instance;
+        const struct iocore_knob *knob = instance ? find_knob(instance, kind) : NULL;
+        /* A domain that one plugin found may be another one's to pin. */
+        for (struct plugin_instance *const *p = actor->plugins; !knob && *p; p++) {
+                instance = *p;
+                knob = find_knob(instance, kind);
+        }
+        if (!knob)
+                return -EOPNOTSUPP;
+        *ret = (struct hand) { .instance = instance, .knob = knob, .object = object, .incarnation = owner.incarnation, .unit = owner.unit };
+        return 0;
+}
+
+int hand_find_journaled(const struct actor *actor, const struct journal_entry *entry, struct hand *ret) {
+        struct plugin_instance *instance = actor_plugin(actor, entry->plugin);
+        if (!instance)
+                return -ENODEV;
+        const struct iocore_knob *knob = find_knob(instance, entry->knob);
+        if (!knob)
+                return -EOPNOTSUPP;
+        struct owner owner = find_owner(actor->host, entry->knob, entry->object);
+        if (owner.present ? owner.incarnation != entry->incarnation : entry->incarnation != 0)
+                return -ENOENT;
+        *ret = (struct hand) { .instance = instance, .knob = knob, .object = entry->object, .incarnation = entry->incarnation, .unit = owner.unit };
+        return 0;
+}
+
+int hand_get(const struct hand *hand, char *ret) {
+        ret[0] = '\0';
+        int r = hand->knob->get(hand->instance->state, hand->object, ret, IOCORE_VALUE_MAX);
+        ret[IOCORE_VALUE_MAX - 1] = '\0';
+        return r < 0 ? r : 0;
+}
+
+int hand_set(const struct hand *hand, const char *value, char *ret) {
+        ret[0] = '\0';
+        fault_point_before_write();
+        int r = hand->knob->set(hand->instance->state, hand->object, value, ret, IOCORE_VALUE_MAX);
+        fault_point_after_write();
+        ret[IOCORE_VALUE_MAX - 1] = '\0';
+        return r < 0 ? r : 0;
+}
+
+int hand_forget(const struct actor *actor, const struct hand *hand) {
+        return journal_forget(actor->journal, JOURNAL_KNOB, hand->instance->plugin->name, hand->knob->kind, hand->object);
+}
+
+const struct journal_entry *hand_entry(const struct actor *actor, const struct hand *hand) {
+        const struct journal_entry *entry =
+                journal_find(actor->journal, JOURNAL_KNOB, hand->instance->plugin->name, hand->knob->kind, hand->object);
+        if (!entry || entry->incarnation == hand->incarnation)
+                return entry;
+        (void) hand_forget(actor, hand); /* if it cannot be written now, the next announcement replaces it */
+        return NULL;
+}
+
+/* Sets; when that fails, looks whether the old value still holds, as it should. */
+static int set_and_look(const struct hand *hand, const char *live, const char *value, char *ret, bool *ret_changed) {
+        char now[IOCORE_VALUE_MAX];
+        *ret_changed = false;
+        int r = hand_set(hand, value, ret);
+        if (r < 0) {
+                *ret_changed = hand_get(hand, now) >= 0 && strcmp(now, live) != 0;
+                return r;
+        }
+        if (strcmp(ret, live) == 0)
+                return -EOPNOTSUPP; /* taken without a word, and nothing happened */
+        *ret_changed = true;
+        return 0;
+}
+
+static int announce(struct actor *actor, const struct hand *hand, const char *live, const char *value, const char *source) {
+        const struct iocore_plugin *plugin = hand->instance->plugin;
+        const struct journal_entry *entry = hand_entry(actor, hand);
+        /* What an earlier announcement set without a confirmation must not be lost when this one is taken back. */
+        if (entry && entry->pending_value && strcmp(live, entry->pending_value) == 0) {
+                int r = journal_confirm(actor->journal, JOURNAL_KNOB, plugin->name, hand->knob->kind, hand->object, live);
+                if (r < 0)
+                        return r;
+        }
+        struct journal_entry announced = { .kind = JOURNAL_KNOB, .incarnation = hand->incarnation };
+        snprintf(announced.plugin, sizeof announced.plugin, "%s", plugin->name);
+        snprintf(announced.knob, sizeof announced.knob, "%s", hand->knob->kind);
+        snprintf(announced.object, sizeof announced.object, "%s", hand->object);
+        snprintf(announced.source, sizeof announced.source, "%s", source);
+        return journal_announce(actor->journal, &announced, live, value);
+}
+
+int hand_set_journaled(struct actor *actor, const struct hand *hand, const char *live, const char *value, const char *source, char *ret, bool *ret_changed) {
+        const char *plugin = hand->instance->plugin->name, *kind = hand->knob->kind;
+        bool changed = false;
+        *(ret_changed ? ret_changed : &changed) = false;
+        const struct journal_entry *entry = hand_entry(actor, hand);
+        char source_before[sizeof entry->source] = "";
+        if (entry)
+                memcpy(source_before, entry->source, sizeof source_before);
+        /* The way back is known to the journal already: it must be open even when the journal cannot be written. */
+        bool announced = !entry || strcmp(value, entry->old_value) != 0;
+        int r = announced ? announce(actor, hand, live, value, source) : 0;
+        if (r < 0)
+                return r;
+        r = set_and_look(hand, live, value, ret, &changed);
+        if (ret_changed)
+                *ret_changed = changed;
+        if (r < 0 && announced && !changed)
+                (void) journal_cancel(actor->journal, JOURNAL_KNOB, plugin, kind, hand->object, source_before[0] ? source_before : NULL);
+        if (r < 0)
+                return r;
+        entry = hand_entry(actor, hand);
+        if (entry && strcmp(ret, entry->old_value) == 0) {
+                (void) hand_forget(actor, hand); /* an entry too much is told as "unchanged" when the journal is played back */
+                return 0;
+        }
+        return journal_confirm(actor->journal, JOURNAL_KNOB, plugin, kind, hand->object, ret);
+}
+
+int unit_place(const struct hand *hand, int cpu, char *ret) {
+        if (!hand->unit)
+                return -ENOENT;
+        if (!hand->instance->plugin->place)
+                return -EOPNOTSUPP;
+        ret[0] = '\0';
+        int r = hand->instance->plugin->place(hand->instance->state, &hand->unit->pub, cpu, ret, IOCORE_VALUE_MAX);
+        ret[IOCORE_VALUE_MAX - 1] = '\0';
+        return r < 0 ? r : 0;
+}
+
+/* The original value can never be set again: its worker is gone, its CPUs are no more. */
+static bool error_is_final(int error) {
+        return error == -EINVAL || error_is_gone(error);
+}
+
+/* A unit that was born on a core of iocored's has no other original place than the one by birth. */
+static bool on_our_core(const struct actor *actor, const struct unit *unit) {
+        int cpu = unit->pub.worker && unit->pub.worker->cpu != IOCORE_CPU_ANY ? unit->pub.worker->cpu : unit->core;
+        const struct cpu *core = host_cpu(actor->host, cpu);
+        return core && core->io_core_ours;
+}
+
+int unit_go_home(struct actor *actor, const struct hand *hand, const char *live, const char *source, char *ret, bool *ret_changed) {
+        bool ignored, *changed = ret_changed ? ret_changed : &ignored;
+        *changed = false;
+        if (!hand->unit)
+                return -ENOENT;
+        bool forget = on_our_core(actor, hand->unit);
+        int first = 0;
+        const struct journal_entry *entry = hand_entry(actor, hand);
+        if (entry) {
+                _cleanup_free_ char *original = strdup(entry->old_value);
+                if (!original)
+                        return -ENOMEM;
+                if (strcmp(live, original) == 0) {
+                        strcpy(ret, live);
+                        return hand_forget(actor, hand);
+                }
+                first = hand_set_journaled(actor, hand, live, original, source, ret, changed);
+                if (first >= 0 || *changed)
+                        return first;
+                /* Where the original may be had again later, the journal goes on knowing it. */
+                forget = error_is_final(first);
+        }
+        char home[IOCORE_VALUE_MAX];
+        int r = unit_place(hand, IOCORE_CPU_ANY, home);
+        if (r >= 0 && strcmp(home, live) == 0)
+                strcpy(ret, live);
+        else if (r >= 0 && forget) /* there is no way back from home that the journal would have to know */
+                r = set_and_look(hand, live, home, ret, changed);
+        else if (r >= 0)
+                r = hand_set_journaled(actor, hand, live, home, source, ret, changed);
+        if (r < 0)
+                return first < 0 ? first : r;
+        return forget ? hand_forget(actor, hand) : 0;
+}
+
+void object_set_manual(const struct actor *actor, const char *kind, const char *object) {
+        struct unit *unit = kind_is_of(kind, "unit") ? host_unit(actor->host, object) : NULL;
+        struct worker *worker = kind_is_of(kind, "worker") ? host_worker(actor->host, object) : NULL;
+        struct queue *queue = kind_is_of(kind, "queue") ? host_queue(actor->host, object) : NULL;
+        if (unit)
+                unit->state = OBJECT_MANUAL;
+        if (worker)
+                worker->state = OBJECT_MANUAL;
+        if (queue)
+                queue->state = OBJECT_MANUAL;
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Plays the journal back. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "hands.h"
+#include "log.h"
+#include "transaction.h"
+
+/* What is put back first. Units leave iocored's workers before those go. */
+enum phase { PHASE_KNOBS, PHASE_PLACES, PHASE_WORKERS, PHASE_CORES, _PHASE_MAX };
+
+struct restore {
+        struct actor *actor;
+        const char *source;
+        struct restore_report report;
+        int error; /* the first */
+};
+
+static enum phase phase_of(const struct journal_entry *entry) {
+        if (entry->kind != JOURNAL_KNOB)
+                return PHASE_CORES;
+        if (strcmp(entry->knob, "unit.place") == 0)
+                return PHASE_PLACES;
+        return strncmp(entry->knob, "worker.", 7) == 0 ? PHASE_WORKERS : PHASE_KNOBS;
+}
+
+static void failed(struct restore *restore, const struct journal_entry *entry, int error) {
+        log_warning("%s %s: cannot be put back, it stays in the journal: %s", entry->knob[0] ? entry->knob : "I/O core", entry->object,
+                    strerror(-error));
+        restore->report.failed++;
+        if (restore->error == 0)
+                restore->error = error;
+}
+
+/* The worker of a core that this very restore removes needs no unlocking: it would be locked again at once. */
+static bool worker_goes_with_its_core(const struct restore *restore, const struct journal_entry *entry) {
+        for (size_t i = 0; i < journal_n_entries(restore->actor->journal); i++) {
+                const struct journal_entry *core = journal_entry(restore->actor->journal, i);
+                if (core->kind == JOURNAL_CORE_ADD && core->set_value && strcmp(core->set_value, entry->object) == 0 &&
+                    strcmp(core->plugin, entry->plugin) == 0 && (!restore->source || strcmp(core->source, restore->source) == 0))
+                        return true;
+        }
+        return false;
+}
+
+static bool is_ours(const struct journal_entry *entry, const char *live) {
+        return (entry->set_value && strcmp(live, entry->set_value) == 0) || (entry->pending_value && strcmp(live, entry->pending_value) == 0);
+}
+
+static int put_back(struct restore *restore, const struct hand *hand, const struct journal_entry *entry, const char *live) {
+        char set[IOCORE_VALUE_MAX], source[sizeof entry->source];
+        memcpy(source, entry->source, sizeof source);
+        if (hand->unit && strcmp(entry->knob, "unit.place") == 0)
+                return unit_go_home(restore->actor, hand, live, source, set, NULL);
+        int r = hand_set(hand, entry->old_value, set);
+        if (r >= 0 && strcmp(set, live) == 0)
+                return -EOPNOTSUPP; /* taken without a word, and nothing happened */
+        if (r >= 0)
+                (void) hand_forget(restore->actor, hand); /* found "unchanged" next time */
+        return r;
+}
+
+/* `entry` is a copy whose values are the journal's own: not used after the journal has changed. */
+static void restore_knob(struct restore *restore, const struct journal_entry *entry) {
+        struct actor *actor = restore->actor;
+        char live[IOCORE_VALUE_MAX];
+        struct hand hand;
+        int r = hand_find_journaled(actor, entry, &hand);
+        if (r == -ENODEV || r == -EOPNOTSUPP) {
+                failed(restore, entry, r);
+                return;
+        }
+        if (r >= 0)
+                r = hand_get(&hand, live);
+        if (r >= 0 && strcmp(live, entry->old_value) == 0) {
+                restore->report.unchanged++;
+                (void) hand_forget(actor, &hand);
+                return;
+        }
+        if (r >= 0 && !is_ours(entry, live)) {
+                restore->report.foreign++;
+                if (actor->on_foreign)
+                        actor->on_foreign(actor->userdata, entry->object, entry->knob, entry->set_value ?: entry->pending_value, live);
+                (void) hand_forget(actor, &hand);
+                return;
+        }
+        if (r >= 0)
+                r = put_back(restore, &hand, entry, live);
+        if (error_is_gone(r)) {
+                restore->report.gone++;
+                (void) journal_forget(actor->journal, JOURNAL_KNOB, entry->plugin, entry->knob, entry->object);
+        } else if (r < 0)
+                failed(restore, entry, r);
+        else
+                restore->report.restored++;
+}
+
+static void restore_core(struct restore *restore, const struct journal_entry *entry) {
+        struct actor *actor = restore->actor;
+        struct plugin_instance *instance = actor_plugin(actor, entry->plugin);
+        if (!instance) {
+                failed(restore, entry, -ENODEV);
+                return;
+        }
+        int cpu = atoi(entry->object);
+        char worker[IOCORE_ID_MAX] = "";
+        const struct worker *unconfirmed = NULL;
+        const char *known = entry->kind == JOURNAL_CORE_REMOVE ? entry->old_value : entry->set_value;
+        if (!known)
+                unconfirmed = actor_unconfirmed_worker(actor, instance, cpu, entry->old_value);
+        snprintf(worker, sizeof worker, "%s", known ? known : unconfirmed ? unconfirmed->pub.id : "");
+        bool gone = false;
+        int r = actor_take_down_core(actor, instance, cpu, worker, entry->source, &gone);
+        if (r < 0)
+                failed(restore, entry, r);
+        else if (gone)
+                restore->report.gone++;
+        else
+                restore->report.restored++;
+}
+
+static void restore_entry(struct restore *restore, const struct journal_entry *entry) {
+        if (restore->source && strcmp(entry->source, restore->source) != 0)
+                return;
+        if (entry->kind == JOURNAL_KNOB) {
+                if (phase_of(entry) != PHASE_WORKERS || !worker_goes_with_its_core(restore, entry))
+                        restore_knob(restore, entry);
+                return;
+        }
+        /* What is told of a core's removal is told of its making, too. */
+        if (entry->kind == JOURNAL_CORE_REMOVE && journal_find(restore->actor->journal, JOURNAL_CORE_ADD, entry->plugin, "", entry->object))
+                return;
+        restore_core(restore, entry);
+}
+
+/* Entries may be forgotten meanwhile, others than the one at hand, too: so the order of sequence leads, not the index. */
+static void restore_phase(struct restore *restore, enum phase phase) {
+        const struct journal *journal = restore->actor->journal;
+        uint64_t last = UINT64_MAX;
+        for (size_t i = journal_n_entries(journal); i > 0;) {
+                size_t n = journal_n_entries(journal);
+                i = i > n ? n : i;
+                if (i == 0)
+                        break;
+                const struct journal_entry *entry = journal_entry(journal, --i);
+                if (entry->sequence >= last)
+                        continue;
+                last = entry->sequence;
+                if (phase_of(entry) != phase)
+                        continue;
+                struct journal_entry copy = *entry;
+                restore_entry(restore, &copy);
+        }
+}
+
+static void scan_all(const struct actor *actor) {
+        for (struct plugin_instance *const *p = actor->plugins; *p; p++)
+                if ((*p)->plugin->scan)
+                        (void) (*p)->plugin->scan((*p)->state, true);
+}
+
+int transaction_restore(struct actor *actor, const char *source, struct restore_report *ret) {
+        struct restore restore = { .actor = actor, .source = source };
+        if (journal_n_entries(actor->journal) > 0)
+                scan_all(actor);
+        for (enum phase phase = 0; phase < _PHASE_MAX; phase++) {
+                if (phase == PHASE_CORES && journal_n_entries(actor->journal) > 0)
+                        scan_all(actor); /* who is where now that units went home */
+                restore_phase(&restore, phase);
+        }
+        if (ret)
+                *ret = restore.report;
+        return restore.error;
+}

@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "fault-point.h"
+#include "hands.h"
+#include "transaction.h"
+
+/* What it takes to undo one step. */
+struct undo {
+        bool changed;               /* the host is not as it was before the step */
+        struct plugin_instance *instance;
+        char kind[IOCORE_ID_MAX * 2]; /* of the knob; "" for cores */
+        char object[IOCORE_NAME_MAX];
+        char *before;               /* the knob's value */
+        int cpu_before;             /* where the unit was */
+        char source_before[INTENT_SOURCE_MAX]; /* who had set it; "" nobody */
+        char worker[IOCORE_ID_MAX]; /* that was added */
+};
+
+struct run {
+        struct actor *actor;
+        struct decision *decision;
+        struct undo *undos; /* one for each step */
+        bool foreign;
+};
+
+static void shorten(char *ret, size_t size, const char *text) {
+        size_t length = strlen(text);
+        length = length < size ? length : size - 1;
+        memcpy(ret, text, length);
+        ret[length] = '\0';
+}
+
+/* Somebody else's change is found before iocored's own is made. 0: go on; -ESTALE: hands off. */
+static int check_foreign(struct run *run, const struct hand *hand, const char *live) {
+        struct actor *actor = run->actor;
+        const struct journal_entry *entry = hand_entry(actor, hand);
+        if (!entry || !entry->set_value || strcmp(live, entry->set_value) == 0 || (entry->pending_value && strcmp(live, entry->pending_value) == 0))
+                return 0;
+        if (actor->on_foreign)
+                actor->on_foreign(actor->userdata, hand->object, hand->knob->kind, entry->set_value, live);
+        if (actor->foreign == FOREIGN_CONTEST)
+                return 0;
+        /* Adopted: the value found is the one to return to. Manual: it is nobody's to put back any more. */
+        int r = hand_forget(actor, hand);
+        if (actor->foreign == FOREIGN_ADOPT)
+                return r;
+        object_set_manual(actor, hand->knob->kind, hand->object);
+        run->foreign = true;
+        return -ESTALE;
+}
+
+static int remember(struct run *run, struct undo *undo, const struct hand *hand, const char *live) {
+        shorten(undo->kind, sizeof undo->kind, hand->knob->kind);
+        shorten(undo->object, sizeof undo->object, hand->object);
+        undo->instance = hand->instance;
+        undo->cpu_before = hand->unit ? hand->unit->core : IOCORE_CPU_ANY;
+        const struct journal_entry *entry = hand_entry(run->actor, hand);
+        if (entry && entry->set_value)
+                memcpy(undo->source_before, entry->source, sizeof undo->source_before);
+        undo->before = strdup(live);
+        return undo->before ? 0 : -ENOMEM;
+}
+
+/* Units and workers take exactly the values that the daemon itself writes; another knob may say the same in other words ("0-1,2" and "0-2"). */
+static bool value_may_be_written_otherwise(const char *kind) {
+        return strncmp(kind, "unit.", 5) != 0 && strncmp(kind, "worker.", 7) != 0 && strncmp(kind, "queue.", 6) != 0;
+}
+
+/* `value` NULL: the unit's home. */
+static int set_knob(struct run *run, struct step *step, struct undo *undo, const struct hand *hand, const char *value) {
+        char live[IOCORE_VALUE_MAX], set[IOCORE_VALUE_MAX];
+        const char *source = run->decision->intent.source;
+        int r = hand_get(hand, live);
+        if (r < 0)
+                return r;
+        shorten(step->old_value, sizeof step->old_value, live);
+        shorten(step->new_value, sizeof step->new_value, live);
+        if (value && strcmp(live, value) == 0) {
+                step->result = STEP_UNCHANGED;
+                return 0;
+        }
+        r = check_foreign(run, hand, live);
+        if (r >= 0)
+                r = remember(run, undo, hand, live);
+        if (r < 0)
+                return r;
+        if (value)
+                r = hand_set_journaled(run->actor, hand, live, value, source, set, &undo->changed);
+        else
+                r = unit_go_home(run->actor, hand, live, source, set, &undo->changed);
+        if (r == -EOPNOTSUPP && !undo->changed && value_may_be_written_otherwise(hand->knob->kind)) {
+                step->result = STEP_UNCHANGED;
+                return 0;
+        }
+        if (r < 0)
+                return r;
+        shorten(step->new_value, sizeof step->new_value, set);
+        step->result = undo->changed ? STEP_DONE : STEP_UNCHANGED;
+        return 0;
+}
+
+static int run_unit_move(struct run *run, struct step *step, struct undo *undo) {
+        char value[IOCORE_VALUE_MAX];
+        struct hand hand;
+        int r = hand_find(run->actor, "unit.place", step->object, &hand);
+        if (r < 0)
+                return r;
+        if (step->cpu == IOCORE_CPU_ANY)
+                return set_knob(run, step, undo, &hand, NULL);
+        r = unit_place(&hand, step->cpu, value);
+        return r < 0 ? r : set_knob(run, step, undo, &hand, value);
+}
+
+static int run_knob_set(struct run *run, struct step *step, struct undo *undo) {
+        struct hand hand;
+        int r = hand_find(run->actor, step->knob, step->object, &hand);
+        return r < 0 ? r : set_knob(run, step, undo, &hand, step->value);
+}
+
+static int run_core_close(struct run *run, struct step *step, struct undo *undo) {
+        const struct cpu *core = host_cpu(run->actor->host, step->cpu);
+        const char *worker = step->object[0] ? step->object : core && core->worker ? core->worker->pub.id : "";
+        struct hand hand;
+        step->result = STEP_UNCHANGED;
+        if (!worker[0])
+                return 0; /* no worker takes new units there */
+        int r = hand_find(run->actor, "worker.locked", worker, &hand);
+        if (r == -EOPNOTSUPP)
+                return 0;
+        return r < 0 ? r : set_knob(run, step, undo, &hand, "1");
+}
+
+/* Which plugin makes I/O cores: the one that has the host's workers. */
+static struct plugin_instance *core_maker(const struct actor *actor) {
+        struct plugin_instance *first = NULL;
+        for (struct plugin_instance *const *p = actor->plugins; *p; p++) {
+                const struct iocore_plugin *plugin = (*p)->plugin;
+                if (plugin->core_add && plugin->provides && strcmp(plugin->provides, "vhost") == 0)
+                        return *p;
+                if (plugin->core_add && !first)
+                        first = *p;
+        }
+        return first;
+}
+
+static int announce_core(struct run *run, enum journal_kind kind, const struct plugin_instance *instance, int cpu, const char *old_value) {
+        struct journal_entry entry = { .kind = kind };
+        shorten(entry.plugin, sizeof entry.plugin, instance->plugin->name);
+        shorten(entry.source, sizeof entry.source, run->decision->intent.source);
+        snprintf(entry.object, sizeof entry.object, "%d", cpu);
+        return journal_announce(run->actor->journal, &entry, old_value, "");
+}
+
+/* A core_add() that failed may have come half-way. */
+static void clean_up_after_core_add(struct run *run, struct plugin_instance *instance, int cpu, const char *ids_before) {
+        struct actor *actor = run->actor;
+        bool gone;
+        if (instance->plugin->scan)
+                (void) instance->plugin->scan(instance->state, true);
+        const struct worker *worker = actor_unconfirmed_worker(actor, instance, cpu, ids_before);
+        char id[IOCORE_ID_MAX] = "";
+        if (worker)
+                memcpy(id, worker->pub.id, sizeof id);
+        /* What cannot be removed now stays in the journal. */
+        (void) actor_take_down_core(actor, instance, cpu, id, run->decision->intent.source, &gone);
+}
+
+static int add_core(struct run *run, struct plugin_instance *instance, int cpu, struct undo *undo) {
+        struct actor *actor = run->actor;
+        char number[16];
+        snprintf(number, sizeof number, "%d", cpu);
+        _cleanup_free_ char *ids = actor_worker_ids(actor, instance);
+        int r = ids ? announce_core(run, JOURNAL_CORE_ADD, instance, cpu, ids) : -ENOMEM;
+        if (r < 0)
+                return r;
+        undo->instance = instance;
+        fault_point_before_write();
+        r = instance->plugin->core_add(instance->state, cpu, undo->worker, sizeof undo->worker);
+        fault_point_after_write();
+        undo->worker[sizeof undo->worker - 1] = '\0';
+        if (r < 0) {
+                clean_up_after_core_add(run, instance, cpu, ids);
+                return r;
+        }
+        undo->changed = true;
+        struct cpu *core = host_cpu(actor->host, cpu);
+        if (core)
+                core->io_core_ours = true;
+        return journal_confirm(actor->journal, JOURNAL_CORE_ADD, instance->plugin->name, "", number, undo->worker);
+}
+
+static int run_core_add(struct run *run, struct step *step, struct undo *undo) {
+        const struct cpu *core = host_cpu(run->actor->host, step->cpu);
+        struct plugin_instance *instance = core_maker(run->actor);
+        if (!core)
+                return -EINVAL;
+        if (!instance)
+                return -EOPNOTSUPP;
+        if (core->io_core) {
+                step->result = STEP_UNCHANGED;
+                return 0;
+        }
+        int r = add_core(run, instance, step->cpu, undo);
+        if (r < 0)
+                return r;
+        shorten(step->new_value, sizeof step->new_value, undo->worker);
+        step->result = STEP_DONE;
+        return 0;
+}
+
+static int run_core_remove(struct run *run, struct step *step, struct undo *undo) {
+        struct actor *actor = run->actor;
+        struct cpu *core = host_cpu(actor->host, step->cpu);
+        if (!core)
+                return -EINVAL;
+        if (!core->io_core) {
+                step->result = STEP_UNCHANGED;
+                return 0;
+        }
+        if (!core->io_core_ours)
+                return -EPERM;
+        struct plugin_instance *instance = core->plugin ? core->plugin : core_maker(actor);
+        if (!instance || !instance->plugin->core_remove)
+                return -EOPNOTSUPP;
+        char number[16], worker[IOCORE_ID_MAX];
+        snprintf(number, sizeof number, "%d", step->cpu);
+        shorten(worker, sizeof worker, step->object[0] ? step->object : core->worker ? core->worker->pub.id : "");
+        shorten(step->old_value, sizeof step->old_value, worker);
+        int r = announce_core(run, JOURNAL_CORE_REMOVE, instance, step->cpu, worker);
+        if (r < 0)
+                return r;
+        undo->instance = instance;
+        fault_point_before_write();
+        r = instance->plugin->core_remove(instance->state, step->cpu, worker);
+        fault_point_after_write();
+        if (r < 0 && r != -ENOENT) {
+                (void) journal_cancel(actor->journal, JOURNAL_CORE_REMOVE, instance->plugin->name, "", number, NULL);
+                return r;
+        }
+        undo->changed = true;
+        core->io_core_ours = false;
+        (void) actor_forget_core(actor, instance->plugin->name, step->cpu, worker); /* what stays is found to be gone */
+        step->result = STEP_DONE;
+        return 0;
+}
+
+/* --- undoing --- */
+
+/* The worker that a unit was on may have been made anew under another id. */
+static int undo_place(struct run *run, struct undo *undo, const struct hand *hand, const char *live, const char *source, char *set) {
+        char value[IOCORE_VALUE_MAX];
+        int r = -ENOENT;
+        if (undo->cpu_before != IOCORE_CPU_ANY && unit_place(hand, undo->cpu_before, value) >= 0)
+                r = strcmp(value, live) == 0 ? 0 : hand_set_journaled(run->actor, hand, live, value, source, set, NULL);
+        return r < 0 ? unit_go_home(run->actor, hand, live, source, set, NULL) : r;
+}
+
+static int undo_knob(struct run *run, struct undo *undo) {
+        char live[IOCORE_VALUE_MAX], set[IOCORE_VALUE_MAX];
+        const char *source = undo->source_before[0] ? undo->source_before : run->decision->intent.source;
+        struct hand hand;
+        int r = hand_find(run->actor, undo->kind, undo->object, &hand);
+        if (r >= 0)
+                r = hand_get(&hand, live);
+        if (error_is_gone(r))
+                return 0; /* nothing is left that could be put back */
+        if (r < 0 || strcmp(live, undo->before) == 0)
+                return r;
+        bool changed;
+        r = hand_set_journaled(run->actor, &hand, live, undo->before, source, set, &changed);
+        /* A journal that cannot be written (a full disk) must not keep the host changed. */
+        if (r < 0 && !changed && hand_set(&hand, undo->before, set) >= 0 && strcmp(set, undo->before) == 0)
+                return 0;
+        if (r < 0 && !changed && hand.unit && strcmp(undo->kind, "unit.place") == 0)
+                r = undo_place(run, undo, &hand, live, source, set);
+        return r;
+}
+
+static int undo_core_add(struct run *run, int cpu, struct undo *undo) {
+        bool gone;
+        if (undo->instance->plugin->scan)
+                (void) undo->instance->plugin->scan(undo->instance->state, true); /* who is there by now */
+        return actor_take_down_core(run->actor, undo->instance, cpu, undo->worker, run->decision->intent.source, &gone);
+}
+
+static int undo_core_remove(struct run *run, int cpu, struct undo *undo) {
+        struct undo added = { 0 };
+        return undo->instance->plugin->core_add ? add_core(run, undo->instance, cpu, &added) : -EOPNOTSUPP;
+}
+
+static int undo_step(struct run *run, size_t index) {
+        struct undo *undo = run->undos + index;
+        const struct step *step = run->decision->steps + index;
+        switch (step->kind) {
+        case STEP_CORE_ADD:
+                return undo_core_add(run, step->cpu, undo);
+        case STEP_CORE_REMOVE:
+                return undo_core_remove(run, step->cpu, undo);
+        default:
+                return undo_knob(run, undo);
+        }
+}
+
+static int run_step(struct run *run, struct step *step, struct undo *undo) {
+        switch (step->kind) {
+        case STEP_CORE_ADD:
+                return run_core_add(run, step, undo);
+        case STEP_CORE_CLOSE:
+                return run_core_close(run, step, undo);
+        case STEP_UNIT_MOVE:
+                return run_unit_move(run, step, undo);
+        case STEP_CORE_REMOVE:
+                return run_core_remove(run, step, undo);
+        case STEP_KNOB_SET:
+                return run_knob_set(run, step, undo);
+        }
+        return -EINVAL;
+}
+
+/* --- telling --- */
+
+static void describe(const struct step *step, char *ret, size_t size) {
+        switch (step->kind) {
+        case STEP_CORE_ADD:
+                snprintf(ret, size, "make CPU %d an I/O core", step->cpu);
+                break;
+        case STEP_CORE_CLOSE:
+                snprintf(ret, size, "close the I/O core of CPU %d", step->cpu);
+                break;
+        case STEP_UNIT_MOVE:
+                if (step->cpu == IOCORE_CPU_ANY)
+                        snprintf(ret, size, "move %.64s home", step->object);
+                else
+                        snprintf(ret, size, "move %.64s to CPU %d", step->object, step->cpu);
+                break;
+        case STEP_CORE_REMOVE:
+                snprintf(ret, size, "remove the I/O core of CPU %d", step->cpu);
+                break;
+        case STEP_KNOB_SET:
+                snprintf(ret, size, "set %.40s of %.64s", step->knob, step->object);
+                break;
+        }
+}
+
+static void tell_failure(struct run *run, size_t failed, unsigned n_undone, unsigned n_left) {
+        struct decision *decision = run->decision;
+        const struct step *step = decision->steps + failed;
+        char what[IOCORE_NAME_MAX], why[64];
+        describe(step, what, sizeof what);
+        shorten(why, sizeof why, run->foreign ? "somebody else changed it, hands off" : strerrordesc_np(-step->error) ?: "unknown error");
+        int n = snprintf(decision->text, sizeof decision->text, "step %zu of %zu failed: %s: %s", failed + 1, decision->n_steps, what, why);
+        if (n > 0 && (size_t) n < sizeof decision->text && n_undone > 0)
+                n += snprintf(decision->text + n, sizeof decision->text - (size_t) n, "; %u earlier %s undone", n_undone,
+                              n_undone == 1 ? "step was" : "steps were");
+        if (n > 0 && (size_t) n < sizeof decision->text && n_left > 0)
+                snprintf(decision->text + n, sizeof decision->text - (size_t) n, "; %u could not be undone", n_left);
+}
+
+static void undo_all(struct run *run, size_t failed) {
+        unsigned n_undone = 0, n_left = 0;
+        for (size_t i = failed + 1; i-- > 0;) {
+                struct step *step = run->decision->steps + i;
+                if (!run->undos[i].changed)
+                        continue;
+                int r = undo_step(run, i);
+                if (r < 0) {
+                        n_left++;
+                        step->error = i == failed ? step->error : r;
+                } else if (i < failed) {
+                        n_undone++;
+                        step->result = STEP_UNDONE;
+                }
+        }
+        tell_failure(run, failed, n_undone, n_left);
+}
+
+static void free_undos(struct run *run) {
+        for (size_t i = 0; run->undos && i < run->decision->n_steps; i++)
+                free(run->undos[i].before);
+        free(run->undos);
+}
+
+int transaction_run(struct actor *actor, struct decision *decision) {
+        struct run run = { .actor = actor, .decision = decision, .undos = calloc(decision->n_steps + 1, sizeof *run.undos) };
+        if (!run.undos) {
+                decision->verdict = VERDICT_FAILED;
+                shorten(decision->text, sizeof decision->text, "out of memory");
+                return -ENOMEM;
+        }
+        int r = 0;
+        bool changed = false;
+        for (size_t i = 0; i < decision->n_steps && r >= 0; i++) {
+                struct step *step = decision->steps + i;
+                step->result = STEP_PENDING;
+                step->error = 0;
+                step->old_value[0] = step->new_value[0] = '\0';
+                r = run_step(&run, step, run.undos + i);
+                if (r < 0) {
+                        step->result = STEP_FAILED;
+                        step->error = r;
+                        undo_all(&run, i);
+                }
+                changed = changed || step->result == STEP_DONE;
+        }
+        decision->verdict = r < 0 ? VERDICT_FAILED : changed ? VERDICT_DONE : VERDICT_UNCHANGED;
+        free_undos(&run);
+        return r;
+}
