@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-libiocored_la_SOURCES += daemon/plan/intent.h
-libiocored_la_SOURCES += daemon/plan/decision.h
-libiocored_la_SOURCES += daemon/plan/decision-log.h
-libiocored_la_SOURCES += daemon/plan/planner.h
-libiocored_la_SOURCES += daemon/plan/trial.h
+libiocored_la_SOURCES += daemon/plan/intent.h daemon/plan/intent.c
+libiocored_la_SOURCES += daemon/plan/decision.h daemon/plan/decision.c
+libiocored_la_SOURCES += daemon/plan/decision-log.h daemon/plan/decision-log.c
+libiocored_la_SOURCES += daemon/plan/planner.h daemon/plan/planner-internal.h daemon/plan/planner.c
+libiocored_la_SOURCES += daemon/plan/planner-memory.c daemon/plan/planner-rules.c daemon/plan/planner-cores.c
+libiocored_la_SOURCES += daemon/plan/planner-grow.c daemon/plan/planner-shrink.c daemon/plan/planner-knobs.c
+libiocored_la_SOURCES += daemon/plan/trial.h daemon/plan/trial.c
