@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the files of iocorectl share. */
+#ifndef IOCORECTL_H
+#define IOCORECTL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cjson/cJSON.h>
+#include <systemd/sd-bus.h>
+
+/* Exit statuses; documented in iocorectl(1). Functions that return int return one of these, having said what is wrong. */
+enum {
+        EXIT_OK = 0,
+        EXIT_REFUSED = 1,     /* refused by a rule, failed, or no permission */
+        EXIT_USAGE = 2,
+        EXIT_UNREACHABLE = 3, /* no bus, or no daemon on it */
+};
+
+/* Which options a verb takes besides --json, --bus, --no-legend and --help. */
+enum {
+        OPTION_NODE = 1 << 0,
+        OPTION_CPU = 1 << 1,
+        OPTION_REASON = 1 << 2,
+        OPTION_SINCE = 1 << 3,
+        OPTION_LIMIT = 1 << 4,
+        OPTION_FOLLOW = 1 << 5,
+        OPTION_ALL = 1 << 6,
+        OPTION_INTERVAL = 1 << 7,
+        OPTION_COUNT = 1 << 8,
+};
+
+struct client {
+        sd_bus *bus; /* NULL until something is asked */
+        const char *bus_address; /* "system", "user", a D-Bus address */
+        bool json, no_legend;
+        bool colours;            /* stdout is a terminal that shall have them */
+
+        unsigned given;          /* mask of OPTION_ */
+        int node, cpu;           /* -1: any */
+        const char *reason;
+        uint64_t since;
+        uint32_t limit;          /* 0: all there are */
+        bool follow, all;
+        double interval;         /* seconds */
+        uint64_t count;          /* 0: without end */
+};
+
+struct verb {
+        const char *name;
+        const char *arguments; /* "UNIT CPU|home" */
+        const char *doc;       /* one line */
+        const char *details;   /* for `VERB --help`; may be NULL */
+        int minimum, maximum;  /* number of arguments */
+        unsigned options;      /* mask of OPTION_ */
+        int (*run)(struct client *client, char **arguments, int n);
+};
+
+/* verbs-*.c */
+int verb_status(struct client *client, char **arguments, int n);
+int verb_nodes(struct client *client, char **arguments, int n);
+int verb_cores(struct client *client, char **arguments, int n);
+int verb_workers(struct client *client, char **arguments, int n);
+int verb_units(struct client *client, char **arguments, int n);
+int verb_devices(struct client *client, char **arguments, int n);
+int verb_queues(struct client *client, char **arguments, int n);
+int verb_domains(struct client *client, char **arguments, int n);
+int verb_grow(struct client *client, char **arguments, int n);
+int verb_shrink(struct client *client, char **arguments, int n);
+int verb_move(struct client *client, char **arguments, int n);
+int verb_poll(struct client *client, char **arguments, int n);
+int verb_limit(struct client *client, char **arguments, int n);
+int verb_set(struct client *client, char **arguments, int n);
+int verb_mode(struct client *client, char **arguments, int n);
+int verb_reload(struct client *client, char **arguments, int n);
+int verb_why_not(struct client *client, char **arguments, int n);
+int verb_policy(struct client *client, char **arguments, int n);
+int verb_decisions(struct client *client, char **arguments, int n);
+int verb_why(struct client *client, char **arguments, int n);
+int verb_events(struct client *client, char **arguments, int n);
+int verb_watch(struct client *client, char **arguments, int n);
+
+/* ---- client.c: talk */
+
+#define IOCORE_BUS_NAME "org.iocore1"
+#define IOCORE_BUS_ROOT "/org/iocore1"
+#define IOCORE_BUS_MANAGER "org.iocore1.Manager"
+
+/* Connects unless it is done already; the functions below do that too, so that mistakes in the use are told first. */
+int client_connect(struct client *client);
+/* Calls a method of the Manager; `ret` may be NULL. */
+int client_call(struct client *client, const char *member, sd_bus_message **ret, const char *types, ...);
+/* Says what `error` means, or prints it as JSON, and returns the exit status for it. */
+int client_error(struct client *client, const sd_bus_error *error, int r);
+/* The state's sections (NULL-terminated; NULL: all but queues), parsed. */
+int client_state(struct client *client, char **sections, cJSON **ret);
+/* The next complete value of `message` as JSON. 0 or -errno. */
+int message_to_json(sd_bus_message *message, cJSON **ret);
+/* The names of struct members in order, for a struct that was read as an array. Takes nothing; the caller frees *ret. 0 or -ENOMEM. */
+int json_name_members(const cJSON *array, const char *const *names, size_t n, cJSON **ret);
+static inline void json_freep(cJSON **json) {
+        cJSON_Delete(*json);
+}
+static inline void message_freep(sd_bus_message **message) {
+        sd_bus_message_unref(*message);
+}
+
+/* ---- output.c: show */
+
+enum column_format {
+        COLUMN_TEXT,
+        COLUMN_ID,       /* a number, plain */
+        COLUMN_CPU,      /* -1: "-" */
+        COLUMN_CORES,    /* 0.42 */
+        COLUMN_SHARE,    /* 0..1 as "42%" */
+        COLUMN_RATE,     /* per second, with k M G */
+        COLUMN_YES,      /* "yes", "-" */
+        COLUMN_TIME,     /* microseconds of the real-time clock, as local time */
+        COLUMN_WORD,     /* text with a colour by its meaning: "refused" red ... */
+};
+
+struct column {
+        const char *title;
+        const char *key;
+        enum column_format format;
+        bool wrap; /* long text */
+};
+
+/* Prints `array` of objects as a table, or as JSON if that is asked for. */
+int show_table(const struct client *client, const cJSON *array, const struct column *columns, size_t n);
+/* Prints one JSON document on as many lines as it needs, or on one. */
+int show_json(const cJSON *json, bool one_line);
+/* Prints "  name  text" for a person, the name padded. */
+void show_field(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Writes `string` to stdout without the control characters that a terminal would act on. */
+void show_text(const char *string);
+/* Escape sequence for a word by its meaning ("" without colours), and the one that ends it. */
+const char *colour_of(const struct client *client, const char *word);
+const char *colour_end(const struct client *client);
+/* Member as text or number; "" / 0 / fallback when there is none. */
+const char *json_text(const cJSON *object, const char *key);
+double json_number(const cJSON *object, const char *key, double fallback);
+bool json_true(const cJSON *object, const char *key);
+/* "2026-11-21 00:12:45" local time. */
+void format_time(double usec, bool date, char *ret, size_t size);
+
+#endif

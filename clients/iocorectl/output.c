@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Tables, colours, JSON. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <libsmartcols.h>
+
+#include "daemon/cleanup.h"
+#include "iocorectl.h"
+
+/* The longest text the daemon sends is IOCORE_REASON_MAX twice. */
+#define CELL_MAX 1024
+
+const char *json_text(const cJSON *object, const char *key) {
+        const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
+
+        return text ? text : "";
+}
+
+double json_number(const cJSON *object, const char *key, double fallback) {
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+
+        return cJSON_IsNumber(item) ? item->valuedouble : fallback;
+}
+
+bool json_true(const cJSON *object, const char *key) {
+        return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, key));
+}
+
+int show_json(const cJSON *json, bool one_line) {
+        char *text = one_line ? cJSON_PrintUnformatted(json) : cJSON_Print(json);
+
+        if (!text) {
+                fputs("iocorectl: out of memory\n", stderr);
+                return EXIT_REFUSED;
+        }
+        puts(text);
+        if (one_line) /* somebody follows */
+                (void) fflush(stdout);
+        cJSON_free(text);
+        return EXIT_OK;
+}
+
+void show_text(const char *string) {
+        for (const unsigned char *c = (const unsigned char *) string; *c; c++) {
+                if (*c < 0x20 || *c == 0x7f)
+                        putchar('?');
+                else if (*c == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f) { /* U+0080 to U+009F: control characters too */
+                        putchar('?');
+                        c++;
+                } else
+                        putchar(*c);
+        }
+}
+
+void show_field(const char *name, const char *format, ...) {
+        char text[CELL_MAX];
+        va_list arguments;
+
+        va_start(arguments, format);
+        (void) vsnprintf(text, sizeof(text), format, arguments);
+        va_end(arguments);
+        printf("%12s  ", name);
+        show_text(text);
+        putchar('\n');
+}
+
+/* ---- colours: by what a word says about the host */
+
+static const struct {
+        const char *word, *sequence, *name; /* name: as libsmartcols calls it */
+} colours[] = {
+        { "done", "\033[32m", "green" },      { "kept", "\033[32m", "green" },       { "active", "\033[32m", "green" },   { "running", "\033[32m", "green" },
+        { "loaded", "\033[32m", "green" },    { "open", "\033[32m", "green" },       { "would", "\033[36m", "cyan" },     { "observe", "\033[36m", "cyan" },
+        { "refused", "\033[33m", "brown" },   { "manual", "\033[33m", "brown" },     { "paused", "\033[33m", "brown" },   { "undone", "\033[33m", "brown" },
+        { "disabled", "\033[33m", "brown" },  { "superseded", "\033[33m", "brown" }, { "failed", "\033[31m", "red" },     { "stopped", "\033[31m", "red" },
+};
+
+const char *colour_of(const struct client *client, const char *word) {
+        for (size_t i = 0; client->colours && i < ELEMENTSOF(colours); i++)
+                if (strcmp(colours[i].word, word) == 0)
+                        return colours[i].sequence;
+        return "";
+}
+
+const char *colour_end(const struct client *client) {
+        return client->colours ? "\033[0m" : "";
+}
+
+/* ---- tables */
+
+static void format_rate(double rate, char *ret, size_t size) {
+        static const char units[] = " kMGTP";
+        size_t unit = 0;
+
+        while (rate >= 1000 && unit < sizeof(units) - 2) {
+                rate /= 1000;
+                unit++;
+        }
+        if (unit == 0)
+                (void) snprintf(ret, size, "%.0f", rate);
+        else
+                (void) snprintf(ret, size, "%.*f%c", rate < 10 ? 2 : rate < 100 ? 1 : 0, rate, units[unit]);
+}
+
+void format_time(double usec, bool date, char *ret, size_t size) {
+        time_t seconds = (time_t) (usec / 1e6);
+        struct tm tm;
+
+        if (!localtime_r(&seconds, &tm) || strftime(ret, size, date ? "%Y-%m-%d %H:%M:%S" : "%H:%M:%S", &tm) == 0)
+                (void) snprintf(ret, size, "?");
+}
+
+static void format_cell(const cJSON *value, enum column_format format, char *ret, size_t size) {
+        const double number = cJSON_IsNumber(value) ? value->valuedouble : NAN;
+
+        (void) snprintf(ret, size, "-");
+        switch (format) {
+        case COLUMN_TEXT:
+        case COLUMN_WORD:
+                if (cJSON_IsString(value) && value->valuestring[0] != '\0')
+                        (void) snprintf(ret, size, "%s", value->valuestring);
+                else if (cJSON_IsNumber(value))
+                        (void) snprintf(ret, size, "%g", number);
+                else if (cJSON_IsBool(value))
+                        (void) snprintf(ret, size, "%s", cJSON_IsTrue(value) ? "yes" : "no");
+                break;
+        case COLUMN_YES:
+                if (cJSON_IsTrue(value))
+                        (void) snprintf(ret, size, "yes");
+                break;
+        case COLUMN_CPU:
+                if (number >= 0)
+                        (void) snprintf(ret, size, "%.0f", number);
+                break;
+        case COLUMN_ID:
+                if (!isnan(number))
+                        (void) snprintf(ret, size, "%.0f", number);
+                break;
+        case COLUMN_CORES:
+                if (!isnan(number))
+                        (void) snprintf(ret, size, "%.2f", number);
+                break;
+        case COLUMN_SHARE:
+                if (!isnan(number))
+                        (void) snprintf(ret, size, "%.0f%%", number * 100);
+                break;
+        case COLUMN_RATE:
+                if (!isnan(number))
+                        format_rate(number, ret, size);
+                break;
+        case COLUMN_TIME:
+                if (!isnan(number))
+                        format_time(number, true, ret, size);
+                break;
+        }
+}
+
+static int add_line(struct libscols_table *table, const cJSON *object, const struct column *columns, size_t n) {
+        struct libscols_line *line = scols_table_new_line(table, NULL);
+        int r = line ? 0 : -1;
+
+        for (size_t i = 0; r == 0 && i < n; i++) {
+                char cell[CELL_MAX];
+
+                format_cell(cJSON_GetObjectItemCaseSensitive(object, columns[i].key), columns[i].format, cell, sizeof(cell));
+                r = scols_line_set_data(line, i, cell);
+                for (size_t c = 0; r == 0 && columns[i].format == COLUMN_WORD && c < ELEMENTSOF(colours); c++)
+                        if (strcmp(colours[c].word, cell) == 0)
+                                r = scols_cell_set_color(scols_line_get_cell(line, i), colours[c].name);
+        }
+        return r;
+}
+
+int show_table(const struct client *client, const cJSON *array, const struct column *columns, size_t n) {
+        struct libscols_table *table;
+        const cJSON *object;
+        int r = -1;
+
+        if (client->json)
+                return show_json(array, false);
+        table = scols_new_table();
+        if (table) {
+                scols_table_enable_colors(table, client->colours);
+                scols_table_enable_noheadings(table, client->no_legend);
+                r = 0;
+        }
+        for (size_t i = 0; r == 0 && i < n; i++) {
+                const bool text = columns[i].format == COLUMN_TEXT || columns[i].format == COLUMN_WORD || columns[i].format == COLUMN_YES || columns[i].format == COLUMN_TIME;
+
+                if (!scols_table_new_column(table, columns[i].title, 0, (text ? 0 : SCOLS_FL_RIGHT) | (columns[i].wrap ? SCOLS_FL_WRAP : 0)))
+                        r = -1;
+        }
+        cJSON_ArrayForEach(object, array) if (r == 0) r = add_line(table, object, columns, n);
+        if (r == 0 && !scols_table_is_empty(table))
+                r = scols_print_table(table);
+        else if (r == 0 && !client->no_legend)
+                puts("(none)");
+        scols_unref_table(table);
+        if (r != 0) {
+                fputs("iocorectl: cannot print the table\n", stderr);
+                return EXIT_REFUSED;
+        }
+        return EXIT_OK;
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One line a second that a person understands. */
+#include <errno.h>
+#include <langinfo.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/cleanup.h"
+#include "iocorectl.h"
+
+/* A cell for each CPU up to this many, so that a line stays a line. */
+#define BAR_CELLS 16
+#define BAR_CELLS_MANY_NODES 8
+
+/* Height of a cell: an I/O core's load. Without UTF-8: tenths. */
+static const char *cell(double load, bool utf8) {
+        static const char *const blocks[] = { "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" };
+        static const char *const digits[] = { "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "#" };
+        const double share = load < 0 ? 0 : load > 1 ? 1 : load;
+
+        return utf8 ? blocks[(int) (share * 7 + 0.5)] : digits[(int) (share * 10 + 0.5)];
+}
+
+struct line {
+        char text[4096];
+        size_t n, columns;
+};
+
+/* Appends text that takes `columns` columns; what does not fit is left out whole. */
+static void append(struct line *line, const char *text, size_t columns) {
+        size_t length = strlen(text);
+
+        if (line->n + length >= sizeof(line->text))
+                return;
+        memcpy(line->text + line->n, text, length + 1);
+        line->n += length;
+        line->columns += columns;
+}
+
+static void append_bar(struct line *line, const cJSON *node, const cJSON *cores, int cells, bool utf8) {
+        const double number = json_number(node, "node", -1);
+        int shown = 0, cpus = (int) json_number(node, "cpus", 0);
+        const cJSON *core;
+        char text[64];
+        int n;
+
+        n = snprintf(text, sizeof(text), "  node %.0f: %2.0f ", number, json_number(node, "io_cores", 0));
+        append(line, text, (size_t) n);
+        cJSON_ArrayForEach(core, cores) {
+                if (json_number(core, "node", -1) != number || !json_true(core, "io_core") || shown > cells)
+                        continue;
+                append(line, shown == cells ? "+" : cell(json_number(core, "load", 0), utf8), 1);
+                shown++;
+        }
+        for (; shown < cells && shown < cpus; shown++)
+                append(line, utf8 ? "·" : ".", 1);
+}
+
+/* Bytes of `text` that fit into `columns`: every code point is taken to be one column wide. */
+static size_t fitting(const char *text, size_t columns) {
+        size_t i = 0;
+
+        for (size_t used = 0; text[i] != '\0'; i++)
+                if (((unsigned char) text[i] & 0xc0) != 0x80 && used++ == columns)
+                        break;
+        return i;
+}
+
+static double total_load(const cJSON *state) {
+        const cJSON *node;
+        double load = 0;
+
+        cJSON_ArrayForEach(node, cJSON_GetObjectItemCaseSensitive(state, "nodes")) load += json_number(node, "io_load", 0) + json_number(node, "unplaced_load", 0);
+        return load;
+}
+
+static void show_line(const cJSON *state, bool utf8) {
+        const cJSON *nodes = cJSON_GetObjectItemCaseSensitive(state, "nodes"), *cores = cJSON_GetObjectItemCaseSensitive(state, "cores");
+        const cJSON *decision = cJSON_GetObjectItemCaseSensitive(state, "last_decision"), *node;
+        const int cells = cJSON_GetArraySize(nodes) > 2 ? BAR_CELLS_MANY_NODES : BAR_CELLS;
+        struct line line = { .n = 0 };
+        struct winsize window;
+        char text[1024];
+        int n;
+
+        format_time(json_number(state, "usec", 0), false, text, sizeof(text));
+        append(&line, text, strlen(text));
+        n = snprintf(text, sizeof(text), "  load %5.2f", total_load(state));
+        append(&line, text, (size_t) n);
+        cJSON_ArrayForEach(node, nodes) append_bar(&line, node, cores, cells, utf8);
+        fputs(line.text, stdout);
+
+        if (decision) {
+                (void) snprintf(text, sizeof(text), "  %s #%.0f %s: %s", json_text(decision, "verdict"), json_number(decision, "id", 0), json_text(decision, "action"),
+                                json_text(decision, "text"));
+                if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0)
+                        text[fitting(text, window.ws_col > line.columns ? window.ws_col - line.columns : 0)] = '\0';
+                show_text(text);
+        }
+        putchar('\n');
+        (void) fflush(stdout);
+}
+
+static int show_json_line(const cJSON *state) {
+        _cleanup_(json_freep) cJSON *json = cJSON_CreateObject();
+        const cJSON *decision = cJSON_GetObjectItemCaseSensitive(state, "last_decision"), *core;
+        cJSON *cores;
+
+        cJSON_AddNumberToObject(json, "usec", json_number(state, "usec", 0));
+        cJSON_AddNumberToObject(json, "epoch", json_number(state, "epoch", 0));
+        cJSON_AddStringToObject(json, "mode", json_text(state, "mode"));
+        cJSON_AddNumberToObject(json, "load", total_load(state));
+        cJSON_AddItemToObject(json, "nodes", cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(state, "nodes"), true));
+        cores = cJSON_AddArrayToObject(json, "io_cores");
+        cJSON_ArrayForEach(core, cJSON_GetObjectItemCaseSensitive(state, "cores")) if (json_true(core, "io_core")) cJSON_AddItemToArray(cores, cJSON_Duplicate(core, true));
+        if (decision)
+                cJSON_AddItemToObject(json, "last_decision", cJSON_Duplicate(decision, true));
+        return show_json(json, true);
+}
+
+int verb_watch(struct client *client, char **arguments, int n) {
+        static char *sections[] = { (char *) "nodes", (char *) "cores", NULL };
+        const bool utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+        struct timespec next;
+        int status = EXIT_OK;
+
+        (void) arguments, (void) n;
+        client->follow = true;
+        (void) clock_gettime(CLOCK_MONOTONIC, &next);
+        if (!client->json && !client->no_legend)
+                printf("I/O load in cores; for each node the number of its I/O cores and a bar: %s an I/O core by its load, %s a CPU left to VMs; the last decision\n",
+                       utf8 ? "▁ to █" : "0 to #", utf8 ? "·" : ".");
+        for (uint64_t i = 0; client->count == 0 || i < client->count; i++) {
+                _cleanup_(json_freep) cJSON *state = NULL;
+
+                if (i > 0) {
+                        double seconds = (double) next.tv_nsec / 1e9 + client->interval;
+
+                        next.tv_sec += (time_t) seconds;
+                        next.tv_nsec = (long) ((seconds - (double) (time_t) seconds) * 1e9);
+                        while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, NULL) == EINTR)
+                                ;
+                }
+                status = client_state(client, sections, &state);
+                if (status != EXIT_OK)
+                        break;
+                if (client->json)
+                        status = show_json_line(state);
+                else
+                        show_line(state, utf8);
+        }
+        return status;
+}
