@@ -1,0 +1,175 @@
+-- SPDX-License-Identifier: LGPL-2.1-or-later
+-- How many I/O cores each NUMA node has: the first when its I/O is worth one, one more when they are full, one less when the others can carry the work.
+-- Thresholds for growing and shrinking lie apart by more than the load fluctuates, and each change asked for soon after its opposite has to wait
+-- longer, so that a load between two numbers of cores settles on the larger one.
+
+-- Per node: hot, calm, idle: for how many epochs in a row there was reason to grow, to shrink, to release the last core.
+local nodes = {}
+local tried = {}  -- unit id -> epoch in which its placement was last asked for
+
+local RETRY_PLACEMENT = 100  -- epochs until a unit that could not be placed is tried again
+local LOOK_FOR_UNPLACED = 10 -- epochs between two looks for idle units without an I/O core
+local MAX_WAIT = 64          -- epochs at most between two requests that are refused
+local REGRET = 60            -- seconds within which growing again means that the shrink was wrong
+local MAX_PATIENCE = 32      -- by how much shrinking may be slowed down
+
+local function state_of(node)
+  local state = nodes[node.id]
+  if not state then
+    state = { cores = node.io.cores, hot = 0, calm = 0, idle = 0, asked = 0, not_before = 0, patience = 1, shrunk_at = -math.huge }
+    nodes[node.id] = state
+  end
+  return state
+end
+
+-- The condition has to hold anew after each change; one that is refused is asked for ever more rarely.
+local function note_request(state, host)
+  state.asked = state.asked + 1
+  local wait = 1
+  for _ = 3, state.asked do wait = math.min(wait * 2, MAX_WAIT) end
+  state.not_before = host.epoch + wait
+end
+
+local function note_change(state, host, cores)
+  if cores > state.cores then
+    if host.time - state.shrunk_at < REGRET then
+      state.patience = math.min(state.patience * 4, MAX_PATIENCE)
+    end
+  else
+    if host.time - state.shrunk_at > 10 * REGRET then state.patience = 1 end
+    state.shrunk_at = host.time
+  end
+  state.cores, state.hot, state.calm, state.idle, state.asked, state.not_before = cores, 0, 0, 0, 0, 0
+end
+
+local function count(yes, n)
+  return yes and n + 1 or 0
+end
+
+-- May a VM core be taken? What the units without an I/O core use now on VM cores moves onto the new core.
+local function vm_can_spare(node, p, coming)
+  local idle = node.vm.idle
+  return idle == nil or idle + coming > p.vm_idle
+end
+
+local function start_first(host, node, p, state)
+  local load = math.max(node.unplaced_load, node.unplaced_load_average)
+  state.hot = count(node.unplaced_load_average >= p.start_load and load >= p.start_load and vm_can_spare(node, p, load), state.hot)
+  if state.hot < p.grow_epochs or host.epoch < state.not_before then return end
+  node:grow {
+    reason = string.format("%.2f cores of I/O on VM cores, from %.2f on an I/O core is worth it", node.unplaced_load_average, p.start_load),
+    evidence = { unplaced_load = node.unplaced_load_average, start_load = p.start_load, epochs = state.hot, vm_idle = node.vm.idle },
+  }
+  note_request(state, host)
+end
+
+local function grow(host, node, p, state)
+  local io = node.io
+  state.hot = count(io.idle < p.grow_below_idle and vm_can_spare(node, p, 0), state.hot)
+  if state.hot < p.grow_epochs or host.epoch < state.not_before then return end
+  node:grow {
+    reason = string.format("I/O cores are full: %.2f of %d cores idle, less than %.2f", io.idle, io.cores, p.grow_below_idle),
+    evidence = { idle = io.idle, grow_below_idle = p.grow_below_idle, load = io.load, cores = io.cores, epochs = state.hot, vm_idle = node.vm.idle },
+    trial = p.prove_growth and { measure = "bytes_per_second", better = "higher" } or nil,
+  }
+  note_request(state, host)
+end
+
+-- The least loaded of the cores that iocored made: the fewest units have to move, and what was there before iocored stays.
+local function dispensable(node)
+  local best
+  for core in node:cores() do
+    if core.ours and (not best or core.load_average < best.load_average or
+        (core.load_average == best.load_average and core.n_units < best.n_units)) then
+      best = core
+    end
+  end
+  return best
+end
+
+local function ask_shrink(host, node, p, state, epochs, limit)
+  if epochs < p.shrink_epochs * state.patience or host.epoch < state.not_before then return end
+  local core = dispensable(node)
+  if not core then return end
+  local io = node.io
+  core:shrink {
+    reason = io.cores == 1 and string.format("%.2f cores of I/O are not worth an I/O core (less than %.2f)", io.load_average, limit)
+      or string.format("%.2f cores of I/O fit onto %d I/O cores (up to %.2f)", io.load_average, io.cores - 1, limit),
+    evidence = { load = io.load_average, limit = limit, cores = io.cores, epochs = epochs },
+  }
+  note_request(state, host)
+end
+
+local function shrink(host, node, p, state)
+  local io = node.io
+  local limit = p.shrink_fill * (io.cores - 1)
+  state.calm = count(io.cores > 1 and io.load_average <= limit and io.load <= limit + 0.2, state.calm)
+  state.idle = count(io.cores == 1 and p.release_last and io.load_average < p.stop_load, state.idle)
+  if state.calm > 0 then
+    ask_shrink(host, node, p, state, state.calm, limit)
+  elseif state.idle > 0 then
+    ask_shrink(host, node, p, state, state.idle, p.stop_load)
+  end
+end
+
+-- Onto the least loaded I/O core of its node, if there is one.
+local function place(host, p, unit, why)
+  if not p.place_units or unit.manual or unit.core then return end
+  local node = unit.node and host:node(unit.node)
+  local core = node and node.io.idlest
+  if not core then return end
+  tried[unit.id] = host.epoch
+  unit:move {
+    to = core,
+    reason = string.format("%s on no I/O core, CPU %d is the least loaded of its node", why, core.cpu),
+    evidence = { load = unit.load_average, core_load = core.load_average, units = core.n_units },
+  }
+end
+
+local function place_rest(host, node, p)
+  if node.io.cores == 0 or (node.unplaced_load < 0.05 and host.epoch % LOOK_FOR_UNPLACED ~= 0) then return end
+  for unit in node:units { placed = false, manual = false } do
+    local last = tried[unit.id]
+    if not last or host.epoch - last >= RETRY_PLACEMENT then place(host, p, unit, "unit") end
+  end
+end
+
+return policy {
+  name = "dynamic-cores",
+  doc = "Per NUMA node: the first I/O core when I/O is worth one, one more when they are full, one less when the rest can carry the work.",
+  params = {
+    start_load = { default = 0.3, min = 0.05, max = 8, unit = "cores", doc = "I/O on VM cores from which the node gets its first I/O core." },
+    stop_load = { default = 0.1, min = 0, max = 1, unit = "cores", doc = "Load below which the last I/O core is given back." },
+    release_last = { default = true, doc = "Whether the last I/O core of a node may be given back." },
+    grow_below_idle = { default = 0.12, min = 0, max = 1, unit = "cores", doc = "Idle time of all I/O cores of a node together below which it gets one more." },
+    grow_epochs = { default = 2, min = 1, max = 1000, unit = "epochs", doc = "For how long a reason to grow must hold." },
+    vm_idle = { default = 1, min = 0, max = 64, unit = "cores", doc = "VM cores of the node grow only while more than this is idle there, where that is known." },
+    shrink_fill = { default = 0.7, min = 0.1, max = 0.9, doc = "How full the remaining I/O cores may be after one was given back." },
+    shrink_epochs = { default = 20, min = 1, max = 100000, unit = "epochs", doc = "For how long a reason to shrink must hold; longer after one that was wrong." },
+    place_units = { default = true, doc = "Whether units that are on no I/O core are moved to the least loaded one of their node." },
+    prove_growth = { default = false, doc = "Whether a further I/O core is given back again unless bytes per second rose with it." },
+  },
+
+  on_device = function(host, p, unit, event, id)
+    if unit then
+      place(host, p, unit, "new unit")
+    else
+      tried[id] = nil
+    end
+  end,
+
+  on_epoch = function(host, p)
+    for node in host:nodes() do
+      local state = state_of(node)
+      local cores = node.io.cores
+      if cores ~= state.cores then note_change(state, host, cores) end
+      if cores == 0 then
+        start_first(host, node, p, state)
+      else
+        grow(host, node, p, state)
+        if state.hot == 0 then shrink(host, node, p, state) end
+        place_rest(host, node, p)
+      end
+    end
+  end,
+}

@@ -1,0 +1,77 @@
+-- SPDX-License-Identifier: LGPL-2.1-or-later
+-- Polls the queues that are kicked often, and gives idle ones their notifications back. Only queues that are in the wrong mode are looked at: the
+-- filters run outside of Lua, so that a host where all is well costs a scan of its queues.
+
+-- queue id -> for how many epochs in a row, and the last of them
+local since, last = {}, {}
+
+local function streak(id, epoch)
+  since[id] = last[id] == epoch - 1 and since[id] + 1 or 1
+  last[id] = epoch
+  return since[id]
+end
+
+local function forget(epoch)
+  for id, seen in pairs(last) do
+    if seen < epoch - 1 then
+      since[id], last[id] = nil, nil
+    end
+  end
+end
+
+local busy = { polled = false, can_poll = true, manual = false }
+local idle = { polled = true, manual = false }
+
+local function poll_busy(host, p)
+  busy.min_works, busy.min_load = p.start_kicks, p.start_load
+  local left = p.max_changes
+  for queue in host:queues(busy) do
+    if streak(queue.id, host.epoch) >= p.start_epochs then
+      if left == 0 then return end
+      left = left - 1
+      since[queue.id] = 0
+      queue:poll {
+        on = true,
+        reason = string.format("%.0f notifications a second, from %.0f on polling is cheaper", queue.works_per_second, p.start_kicks),
+        evidence = { works_per_second = queue.works_per_second, start_kicks = p.start_kicks, load = queue.load },
+      }
+    end
+  end
+end
+
+local function release_idle(host, p)
+  idle.max_load = p.stop_load
+  local left = p.max_changes
+  for queue in host:queues(idle) do
+    if streak(queue.id, host.epoch) >= p.stop_epochs then
+      if left == 0 then return end
+      left = left - 1
+      since[queue.id] = 0
+      queue:poll {
+        on = false,
+        reason = string.format("%.3f cores of work for %d epochs, below %.3f notifications are cheaper", queue.load, p.stop_epochs, p.stop_load),
+        evidence = { load = queue.load, stop_load = p.stop_load },
+      }
+    end
+  end
+end
+
+return policy {
+  name = "adaptive-polling",
+  doc = "Polls queues that are kicked often and gives idle ones their notifications back.",
+  params = {
+    start_kicks = { default = 2000, min = 1, max = 10000000, unit = "1/s", doc = "Notifications a second from which a queue is polled." },
+    start_load = { default = 0.05, min = 0, max = 1, unit = "cores", doc = "Load from which a queue is polled." },
+    start_epochs = { default = 3, min = 1, max = 1000, unit = "epochs", doc = "For how long both must hold." },
+    stop_load = { default = 0.02, min = 0, max = 1, unit = "cores", doc = "Load up to which a polled queue counts as idle." },
+    stop_epochs = { default = 20, min = 1, max = 10000, unit = "epochs", doc = "For how long it must be idle." },
+    max_changes = { default = 16, min = 1, max = 1000, doc = "Queues switched in one epoch, each way." },
+  },
+
+  on_epoch = function(host, p)
+    if not host.can.poll or host.n_queues == 0 then return end
+    poll_busy(host, p)
+    release_idle(host, p)
+    if host.epoch % 100 == 0 then forget(host.epoch) end
+  end,
+}
