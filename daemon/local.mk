@@ -20,3 +20,10 @@ include daemon/policy/local.mk
 include daemon/plan/local.mk
 include daemon/act/local.mk
 include daemon/bus/local.mk
+
+systemdsystemunitdir = $(prefix)/lib/systemd/system
+systemdsystemunit_DATA = daemon/iocored.service
+EXTRA_DIST += daemon/iocored.service.in
+CLEANFILES += daemon/iocored.service
+daemon/iocored.service: daemon/iocored.service.in
+	$(AM_V_GEN)$(MKDIR_P) daemon && $(SED) 's|@sbindir[@]|$(sbindir)|g' $(srcdir)/daemon/iocored.service.in >$@
