@@ -24,8 +24,11 @@ enum object_state {
         OBJECT_MANUAL, /* somebody else changed it, or it was pinned by hand: hands off */
 };
 
+struct node;
+
 struct cpu {
         const struct topology_cpu *topology;
+        struct node *node;       /* NULL when unknown (a CPU that is offline) */
         bool io_core;            /* see core_set() */
         bool io_core_ours;       /* made by iocored: may be removed by it */
         struct worker *worker;   /* executes this I/O core; NULL on stock kernels and on VM cores */
@@ -37,8 +40,10 @@ struct cpu {
         double busy_share;  /* 0..1, all tasks; a worker that polls counts as busy */
 
         /* I/O cores only; derived each epoch from the units on it */
-        double load;        /* cores of useful work, sum over its units: may not exceed 1 by much */
+        double load;        /* cores of useful work of the workers on it: may not exceed 1 by much */
+        bool load_valid;    /* false: one of its workers does not have two samples yet */
         double load_average; /* EWMA; < 0: none yet */
+        double wait;        /* cores: runnable work that waited */
         double wait_share;  /* share of the time that runnable work waited; 0 when unknown */
         size_t n_units;
 };
@@ -49,11 +54,14 @@ struct worker {
         enum object_state state;
         uint64_t seen_epoch; /* epoch in which it was added */
 
-        uint64_t last_clock, last_busy, last_wait;
+        uint64_t last_clock, last_busy, last_wait, last_incarnation;
+        uint64_t sampled_epoch; /* epoch of the newest sample */
         unsigned n_samples;    /* 0, 1, 2 = two valid samples: rates mean something */
         double load;           /* busy share in the last epoch */
         double load_average;   /* EWMA; < 0: none yet */
-        double wait_share;
+        double wait;           /* share of the last epoch that it was runnable and did not run */
+        double wait_share;     /* wait / (wait + load): of the time that it wanted, how much it did not get; 0 when unknown */
+        size_t n_units;        /* derived: how many units it executes */
 };
 
 struct device {
@@ -73,7 +81,11 @@ struct unit {
         double load;          /* sum of its queues' loads, or its worker's load where it is the worker's only unit */
         double load_average;  /* < 0: none yet */
         double bytes_per_second;
-        bool rates_valid;
+        bool rates_valid;     /* false: load and bytes_per_second are not known in this epoch */
+
+        /* used by host_derive() */
+        size_t first_queue, n_queues; /* its part of host.queues_by_unit */
+        struct domain *domain;        /* the last one found by name; NULL: none yet */
 };
 
 struct queue {
@@ -86,6 +98,7 @@ struct queue {
                 uint64_t clock, busy, bytes, packets, works, wait, stuck, ring_full, poll_empty;
         } last;
         unsigned n_samples;
+        uint64_t sampled_usec;  /* host.now_usec of the newest sample */
         uint64_t sampled_epoch; /* epoch of the newest sample: older than the host's epoch = idle, all rates below are then 0 to readers */
 
         double load, load_average;
@@ -98,13 +111,22 @@ struct domain {
         struct iocore_domain pub;
         struct plugin_instance *plugin;
         uint64_t seen_epoch;
+
+        /* what host_derive() saw last: a difference makes a HOST_DOMAIN_CHANGED */
+        bool derived;
+        enum iocore_domain_state last_state;
+        int last_node;
+        unsigned last_n_vcpus;
 };
 
 struct node {
         const struct topology_node *topology;
         /* derived */
-        size_t n_io_cores, n_vm_cores, n_units;
+        size_t n_io_cores, n_vm_cores; /* online CPUs */
+        size_t n_units;
+        size_t n_units_unplaced, n_units_unplaced_known; /* of them: on no I/O core; and their load is known */
         double io_load;          /* useful work on its I/O cores, in cores */
+        bool io_load_valid;      /* false: an I/O core's load is not known yet */
         double io_load_average;  /* < 0: none yet */
         double io_idle;          /* n_io_cores - io_load, never below 0 */
         double unplaced_load;    /* load of this node's units that are on no I/O core; units of unknown node count for the first node */
@@ -141,7 +163,14 @@ struct host {
         size_t n_domains;
 
         struct host_event *events;
-        size_t n_events;
+        size_t n_events, events_allocated;
+
+        /* The queues grouped by unit, those without a unit first, so that the queues of idle workers need not even be looked at.
+         * Rebuilt by host_derive() after units or queues came or went: a queue's unit is set once, before the next host_derive(). */
+        struct queue **queues_by_unit;
+        size_t n_queues_without_unit;
+        bool queues_regrouped; /* false: to be rebuilt */
+        size_t n_domains_stopped;
 
         uint64_t epoch;      /* counts from 1 */
         uint64_t now_usec;   /* monotonic (or virtual) time of this epoch */
@@ -155,7 +184,7 @@ int host_new(struct host **ret, struct topology *topology);
 struct host *host_free(struct host *host);
 static inline void host_freep(struct host **host) { host_free(*host); }
 
-/* Add or find. NULL with errno ENOMEM, EINVAL or EEXIST as said in iocore-plugin.h. */
+/* Add or find; a new object is unbound, unplaced, of unknown node. NULL with errno ENOMEM, EINVAL or EEXIST as said in iocore-plugin.h. */
 struct worker *host_worker_add(struct host *host, struct plugin_instance *plugin, const char *id);
 struct device *host_device_add(struct host *host, struct plugin_instance *plugin, const char *id);
 struct unit *host_unit_add(struct host *host, struct plugin_instance *plugin, const char *id);
@@ -187,9 +216,11 @@ int host_cpu_sample(struct host *host, int cpu, uint64_t busy, uint64_t total);
  * None allocates. host_clear_events() when policies have seen them. */
 void host_begin_epoch(struct host *host, uint64_t now_usec);
 void host_derive_workers(struct host *host);
+/* Are its queues worth reading in this epoch? So when its load (or its average) reaches busy_threshold, and as long as it is not known. */
 bool host_worker_is_busy(const struct host *host, const struct worker *worker);
 void host_derive(struct host *host);
 void host_clear_events(struct host *host);
+/* 0 (also when the same event waits already) or -ENOMEM. */
 int host_event_add(struct host *host, enum host_event_kind kind, const char *id);
 
 /* True while the queue's rates are of this epoch and rest on two samples. Readers show 0 otherwise. */
@@ -200,7 +231,7 @@ static inline bool queue_rates_valid(const struct host *host, const struct queue
 bool host_unit_domain_runs(const struct host *host, const struct unit *unit);
 /* The node that a unit belongs to: its own, else that of its I/O core, else the first node of the host. Never NULL on a host with nodes. */
 struct node *host_unit_node(const struct host *host, const struct unit *unit);
-/* Natural order of ids: w.2 before w.10. Like strcmp. */
+/* Natural order of ids: w.2 before w.10. Returns what strcmp() would. */
 int id_compare(const char *a, const char *b);
 
 #endif

@@ -15,10 +15,10 @@ struct topology_cpu {
         bool present;   /* OS indexes may have holes */
         bool online;
         bool isolated;  /* isolcpus= */
-        int core;       /* logical number of the physical core, unique on the host */
+        int core;       /* logical number of the physical core, unique on the host; -1 unknown (the CPU is offline) */
         int llc;        /* logical number of the last-level cache domain, unique on the host; -1 unknown */
-        int package;    /* socket */
-        int node;       /* NUMA node's OS index */
+        int package;    /* socket; -1 unknown */
+        int node;       /* NUMA node's OS index; -1 unknown */
         hwloc_bitmap_t siblings; /* CPUs of the same physical core, itself included */
 };
 
@@ -30,7 +30,7 @@ struct topology_node {
 struct topology {
         struct topology_cpu *cpus; /* n_cpus = highest OS index + 1 */
         size_t n_cpus;
-        struct topology_node *nodes; /* in ascending order of OS index */
+        struct topology_node *nodes; /* those that have CPUs, in ascending order of OS index */
         size_t n_nodes;
         bool synthetic;
 };
@@ -39,11 +39,17 @@ struct topology {
  * Reads the topology. `synthetic`: an hwloc synthetic description ("pack:2 numa:1 l3:1 core:16 pu:2") or NULL for the
  * real host below `root` ("/" or a fixture tree with sys/devices/system). On a synthetic topology all CPUs are online and none isolated,
  * unless `isolated` / `offline` (CPU lists, may be NULL) say otherwise; on a real one these two add to what the kernel says.
+ * hwloc takes a root other than "/" only from the environment: HWLOC_FSROOT is set while it loads and put back after, so no other thread
+ * may use the environment meanwhile.
  * Returns 0; -EINVAL: the description or a list does not parse; -ENODEV: no CPU found; -ENOMEM.
  */
 int topology_new(struct topology **ret, const char *root, const char *synthetic, const char *isolated, const char *offline);
 struct topology *topology_free(struct topology *topology);
 static inline void topology_freep(struct topology **topology) { topology_free(*topology); }
+
+/* Parses a CPU list ("0-3,8"; "" is the empty set) into *ret, which the caller frees. Stricter than hwloc: -EINVAL for whatever is not one;
+ * -ERANGE: a number of more than five digits, which no kernel has, or a range that runs backwards; -ENOMEM. */
+int cpu_list_parse(const char *list, hwloc_bitmap_t *ret);
 
 /* NULL when there is no such CPU / node. */
 const struct topology_cpu *topology_cpu(const struct topology *topology, int cpu);
