@@ -35,10 +35,11 @@ struct bus {
         char (*changed)[IOCORE_NAME_MAX]; /* ids of objects */
         size_t n_changed, changed_allocated;
         bool manager_changed, inventory_changed;
+        bool submitting;         /* the decision that comes is that of a client's wish: the engine derives at once */
+        uint64_t hold_until;     /* number of the epoch whose derived values show what was last decided */
 };
 
-/* bus.c: notes that an object of any class has changed, and that the daemon did something that clients like to hear of. */
-void bus_note_change(struct bus *bus, const char *id);
+/* bus.c: tells clients of something that happened to `object` ("" = none). */
 void bus_event(struct bus *bus, const char *kind, const char *object, const char *text);
 
 /* bus-manager.c, bus-classes.c: add their vtables to bus->connection, which owns them. 0 or -errno. */

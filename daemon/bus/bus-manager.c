@@ -82,7 +82,9 @@ static int submit(struct bus *bus, sd_bus_message *message, struct intent *inten
                 r = client_source(message, intent->source, sizeof(intent->source));
         if (r < 0)
                 return r;
+        bus->submitting = true;
         r = engine_submit(bus->engine, intent, &decision);
+        bus->submitting = false;
         if (r == -EAGAIN)
                 return sd_bus_error_setf(error, BUS_ERROR_BUSY, "There is no second sample of the host yet: try again in an epoch or two");
         if (r < 0)

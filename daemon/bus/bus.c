@@ -24,7 +24,7 @@ static void schedule_flush(struct bus *bus) {
                 (void) sd_event_source_set_enabled(bus->flush, SD_EVENT_ONESHOT);
 }
 
-void bus_note_change(struct bus *bus, const char *id) {
+static void note_change(struct bus *bus, const char *id) {
         if (bus->n_changed == bus->changed_allocated) {
                 size_t wanted = bus->changed_allocated ? bus->changed_allocated * 2 : 16;
                 void *changed = reallocarray(bus->changed, wanted, sizeof(*bus->changed));
@@ -42,7 +42,7 @@ static void note_core(struct bus *bus, int cpu) {
         char id[16];
 
         (void) snprintf(id, sizeof(id), "%d", cpu);
-        bus_note_change(bus, id);
+        note_change(bus, id);
         bus->manager_changed = bus->inventory_changed = true;
 }
 
@@ -55,7 +55,7 @@ static void note_step(struct bus *bus, const struct step *step) {
         case STEP_CORE_CLOSE:
         case STEP_UNIT_MOVE:
         case STEP_KNOB_SET:
-                bus_note_change(bus, step->object);
+                note_change(bus, step->object);
                 break;
         }
 }
@@ -64,6 +64,8 @@ static void on_decided(void *userdata, const struct decision *decision) {
         struct bus *bus = userdata;
         int r;
 
+        if (!bus->submitting)
+                bus->hold_until = engine_host(bus->engine)->epoch + 1;
         for (size_t i = 0; i < decision->n_steps; i++)
                 if (decision->steps[i].result == STEP_DONE)
                         note_step(bus, decision->steps + i);
@@ -79,11 +81,11 @@ void bus_event(struct bus *bus, const char *kind, const char *object, const char
 
         if (strcmp(kind, "overrun") != 0) {
                 if (object && object[0] != '\0')
-                        bus_note_change(bus, object);
+                        note_change(bus, object);
                 bus->manager_changed = bus->inventory_changed = true;
                 if (strcmp(kind, "reloaded") == 0)
                         for (size_t i = 0; i < policy_set_size(engine_policies(bus->engine)); i++)
-                                bus_note_change(bus, policy_set_info(engine_policies(bus->engine), i)->name);
+                                note_change(bus, policy_set_info(engine_policies(bus->engine), i)->name);
                 schedule_flush(bus);
         }
         if (!bus->connection)
@@ -101,12 +103,10 @@ static int compare_ids(const void *a, const void *b) {
         return strcmp(a, b);
 }
 
-/* Runs on the loop's next turn: the change is over, and several changes of one object are told once. */
-static int flush_changes(sd_event_source *source, void *userdata) {
-        struct bus *bus = userdata;
+/* The change is over; several changes of one object are told once. */
+static void flush_changes(struct bus *bus) {
         int r;
 
-        (void) source;
         if (bus->inventory_changed) {
                 r = bus_announce(bus, false);
                 if (r < 0)
@@ -122,7 +122,23 @@ static int flush_changes(sd_event_source *source, void *userdata) {
         }
         bus->n_changed = 0;
         bus->manager_changed = bus->inventory_changed = false;
+}
+
+/* On the loop's next turn, unless an epoch's decisions are not yet seen in what is derived: then when the next epoch has ended. */
+static int on_flush(sd_event_source *source, void *userdata) {
+        struct bus *bus = userdata;
+
+        (void) source;
+        if (engine_host(bus->engine)->epoch >= bus->hold_until)
+                flush_changes(bus);
         return 0;
+}
+
+static void on_epoch(void *userdata) {
+        struct bus *bus = userdata;
+
+        if ((bus->n_changed > 0 || bus->manager_changed || bus->inventory_changed) && engine_host(bus->engine)->epoch >= bus->hold_until)
+                flush_changes(bus);
 }
 
 /* ---- the connection */
@@ -238,7 +254,7 @@ static int add_sources(struct bus *bus) {
         if (r >= 0)
                 r = sd_event_source_set_description(bus->retry, "bus-retry");
         if (r >= 0)
-                r = sd_event_add_defer(bus->event, &bus->flush, flush_changes, bus);
+                r = sd_event_add_defer(bus->event, &bus->flush, on_flush, bus);
         if (r >= 0)
                 r = sd_event_source_set_enabled(bus->flush, SD_EVENT_OFF);
         if (r >= 0)
@@ -271,7 +287,7 @@ int bus_new(struct bus **ret, struct engine *engine, sd_event *event, const char
                 log_error("bus: cannot offer " BUS_NAME " on the %s bus: %s", address, strerror(-r));
         if (r < 0)
                 return r;
-        engine_set_listener(engine, &(const struct engine_listener){ .userdata = bus, .decided = on_decided, .event = on_event });
+        engine_set_listener(engine, &(const struct engine_listener){ .userdata = bus, .decided = on_decided, .event = on_event, .epoch = on_epoch });
         *ret = TAKE_PTR(bus);
         return 0;
 }
