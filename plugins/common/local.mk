@@ -1,1 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# What several plugins share; compiled into each.
+noinst_LTLIBRARIES += libplugin-common.la
+libplugin_common_la_SOURCES = plugins/common/file-io.h plugins/common/file-io.c plugins/common/owner.h plugins/common/owner.c
+libplugin_common_la_LIBADD = $(HWLOC_LIBS)

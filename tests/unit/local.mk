@@ -6,3 +6,14 @@ tests_unit_test_journal_SOURCES = tests/unit/test-journal.c
 tests_unit_test_journal_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_journal_LDADD = libiocored.la $(CMOCKA_LIBS) $(ZLIB_LIBS)
 endif
+
+EXTRA_DIST += tests/unit/fake-services.h
+if HAVE_CMOCKA
+unit_programs += tests/unit/test-attributes tests/unit/test-vhost-sysfs
+tests_unit_test_attributes_SOURCES = tests/unit/test-attributes.c
+tests_unit_test_attributes_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_attributes_LDADD = libvhost-sysfs.la $(CMOCKA_LIBS)
+tests_unit_test_vhost_sysfs_SOURCES = tests/unit/test-vhost-sysfs.c tests/unit/fake-services.c tests/unit/fake-services.h
+tests_unit_test_vhost_sysfs_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_vhost_sysfs_LDADD = libvhost-sysfs.la libiocored.la $(CMOCKA_LIBS)
+endif

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <hwloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/cleanup.h"
+#include "file-io.h"
+#include "owner.h"
+
+/* libvirt puts -name first; QEMU's whole command line is some KiB. */
+#define COMMAND_LINE_MAX 16384
+#define STATUS_MAX 8192
+/* Longest index in a CPU or node list that is believed: hwloc would allocate a bitmap up to it. */
+#define INDEX_DIGITS_MAX 5
+
+/* Copies the value of the line "NAME:\tVALUE" to ret_list if it is a list of indexes ("0-3,8"). */
+static int status_list(const char *status, const char *name, char *ret_list, size_t size) {
+        size_t name_length = strlen(name);
+
+        for (const char *line = status; line && *line; line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
+                if (strncmp(line, name, name_length) != 0 || line[name_length] != ':')
+                        continue;
+                const char *value = line + name_length + 1;
+                value += strspn(value, " \t");
+                size_t length = strspn(value, "0123456789,-");
+                if (length == 0 || length >= size || (value[length] != '\n' && value[length] != '\0'))
+                        return -EINVAL;
+                memcpy(ret_list, value, length);
+                ret_list[length] = '\0';
+                return 0;
+        }
+        return -ENOENT;
+}
+
+static hwloc_bitmap_t list_to_bitmap(const char *list) {
+        size_t digits = 0;
+
+        /* "5-" is "from 5 on" to hwloc; the kernel never writes it */
+        for (const char *c = list; *c; c++) {
+                digits = *c == ',' || *c == '-' ? 0 : digits + 1;
+                if (digits > INDEX_DIGITS_MAX || (digits == 0 && (c[1] == '\0' || c[1] == ',' || c[1] == '-')))
+                        return NULL;
+        }
+        hwloc_bitmap_t bitmap = hwloc_bitmap_alloc();
+        if (bitmap && hwloc_bitmap_list_sscanf(bitmap, list) < 0) {
+                hwloc_bitmap_free(bitmap);
+                return NULL;
+        }
+        return bitmap;
+}
+
+int owner_parse_node(const char *status, int n_cpus, int (*cpu_node)(void *userdata, int cpu), void *userdata) {
+        char list[STATUS_MAX];
+        int node = IOCORE_NODE_UNKNOWN;
+
+        if (status_list(status, "Mems_allowed_list", list, sizeof list) == 0) {
+                hwloc_bitmap_t nodes = list_to_bitmap(list);
+                if (nodes && hwloc_bitmap_weight(nodes) == 1)
+                        node = hwloc_bitmap_first(nodes);
+                hwloc_bitmap_free(nodes);
+        }
+        if (node != IOCORE_NODE_UNKNOWN || status_list(status, "Cpus_allowed_list", list, sizeof list) < 0)
+                return node;
+
+        hwloc_bitmap_t cpus = list_to_bitmap(list);
+        if (!cpus)
+                return IOCORE_NODE_UNKNOWN;
+        for (int cpu = hwloc_bitmap_first(cpus); cpu >= 0 && cpu < n_cpus; cpu = hwloc_bitmap_next(cpus, cpu)) {
+                int of_cpu = cpu_node(userdata, cpu);
+                if (of_cpu == IOCORE_NODE_UNKNOWN)
+                        continue;
+                if (node != IOCORE_NODE_UNKNOWN && node != of_cpu) {
+                        node = IOCORE_NODE_UNKNOWN;
+                        break;
+                }
+                node = of_cpu;
+        }
+        hwloc_bitmap_free(cpus);
+        return node;
+}
+
+/* Copies one QEMU option value up to its single comma. Returns where it ended, or NULL when it does not fit. */
+static const char *copy_option(const char *value, char *ret, size_t size) {
+        size_t length = 0;
+
+        while (*value) {
+                if (*value == ',' && *++value != ',')
+                        return ret[length] = '\0', value;
+                if (length + 1 >= size)
+                        return NULL;
+                ret[length++] = *value++;
+        }
+        ret[length] = '\0';
+        return value;
+}
+
+/* `argument` is what follows -name: "guest=NAME,debug-threads=on" or "NAME,process=..."; the plain form is only allowed first. */
+static int parse_name_argument(const char *argument, char *ret_name) {
+        for (bool first = true; *argument; first = false) {
+                char option[IOCORE_NAME_MAX + sizeof "guest="];
+                const char *next = copy_option(argument, option, sizeof option);
+                if (!next)
+                        return -ENAMETOOLONG;
+                const char *name = strncmp(option, "guest=", 6) == 0 ? option + 6 : first && !strchr(option, '=') ? option : NULL;
+                if (name) {
+                        size_t length = strlen(name);
+                        if (length == 0)
+                                return -ENOENT;
+                        if (length >= IOCORE_NAME_MAX)
+                                return -ENAMETOOLONG;
+                        for (const unsigned char *c = (const unsigned char *) name; *c; c++)
+                                if (*c < 0x20 || *c == 0x7f)
+                                        return -EINVAL;
+                        memcpy(ret_name, name, length + 1);
+                        return 0;
+                }
+                argument = next;
+        }
+        return -ENOENT;
+}
+
+int owner_parse_name(const char *command_line, size_t length, char ret_name[static IOCORE_NAME_MAX]) {
+        const char *end = command_line + length;
+        bool wanted = false;
+
+        ret_name[0] = '\0';
+        while (command_line < end) {
+                size_t argument_length = strnlen(command_line, (size_t) (end - command_line));
+                /* an argument without its NUL was cut off by the end of the buffer */
+                if (command_line + argument_length == end)
+                        break;
+                if (wanted)
+                        return parse_name_argument(command_line, ret_name);
+                wanted = strcmp(command_line, "-name") == 0 || strcmp(command_line, "--name") == 0;
+                command_line += argument_length + 1;
+        }
+        return -ENOENT;
+}
+
+struct node_lookup {
+        const struct iocore_services *services;
+        struct iocore_context *context;
+};
+
+static int lookup_cpu_node(void *userdata, int cpu) {
+        struct node_lookup *lookup = userdata;
+        return lookup->services->cpu_node(lookup->context, cpu);
+}
+
+int owner_read(const struct iocore_services *services, struct iocore_context *context, pid_t pid, struct owner *ret) {
+        struct node_lookup lookup = { services, context };
+        char path[64];
+
+        *ret = (struct owner) { .node = IOCORE_NODE_UNKNOWN };
+        if (pid <= 0)
+                return -ESRCH;
+        _cleanup_free_ char *text = malloc(COMMAND_LINE_MAX);
+        if (!text)
+                return -ENOMEM;
+
+        snprintf(path, sizeof path, "/proc/%d/status", pid);
+        ssize_t length = file_read_path(services, context, path, text, STATUS_MAX);
+        if (length < 0 && length != -EFBIG)
+                return length == -ENOENT ? -ESRCH : (int) length;
+        ret->node = owner_parse_node(text, services->cpu_count(context), lookup_cpu_node, &lookup);
+
+        snprintf(path, sizeof path, "/proc/%d/cmdline", pid);
+        length = file_read_path(services, context, path, text, COMMAND_LINE_MAX);
+        if (length == -EFBIG)
+                length = COMMAND_LINE_MAX - 1;
+        if (length < 0)
+                return length == -ENOENT ? -ESRCH : (int) length;
+        (void) owner_parse_name(text, (size_t) length, ret->domain);
+        return 0;
+}

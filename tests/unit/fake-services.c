@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "daemon/root-path.h"
+#include "fake-services.h"
+
+static void die(const char *what) {
+        perror(what);
+        abort();
+}
+
+/* The four kinds of objects only differ in their type: each begins with its id. */
+static void *object_find(void *const *objects, size_t n, const char *id) {
+        for (size_t i = 0; i < n; i++)
+                if (strcmp(objects[i], id) == 0)
+                        return objects[i];
+        return NULL;
+}
+
+static void *object_add(void **objects, size_t *n, size_t size, const char *id) {
+        void *object = object_find(objects, *n, id);
+        if (object)
+                return object;
+        if (*n == FAKE_OBJECTS_MAX || strlen(id) >= IOCORE_ID_MAX) {
+                errno = EINVAL;
+                return NULL;
+        }
+        object = calloc(1, size);
+        if (!object)
+                return NULL;
+        strcpy(object, id);
+        return objects[(*n)++] = object;
+}
+
+static void object_remove(void **objects, size_t *n, void *object) {
+        for (size_t i = 0; i < *n; i++)
+                if (objects[i] == object) {
+                        free(object);
+                        objects[i] = objects[--*n];
+                        return;
+                }
+        fprintf(stderr, "an object was removed that the model does not have\n");
+        abort();
+}
+
+#define KIND(kind)                                                                                                                      \
+        static struct iocore_##kind *kind##_add(struct iocore_context *context, const char *id) {                                       \
+                return object_add((void **) context->kind##s, &context->n_##kind##s, sizeof(struct iocore_##kind), id);                 \
+        }                                                                                                                               \
+        struct iocore_##kind *fake_##kind(struct iocore_context *context, const char *id) {                                             \
+                return object_find((void **) context->kind##s, context->n_##kind##s, id);                                               \
+        }                                                                                                                               \
+        static void kind##_remove(struct iocore_context *context, struct iocore_##kind *object) {                                       \
+                object_remove((void **) context->kind##s, &context->n_##kind##s, object);                                               \
+        }
+KIND(worker)
+KIND(device)
+KIND(unit)
+KIND(queue)
+
+static int fake_open_path(struct iocore_context *context, const char *path, int flags) {
+        return root_open(context->root, path, flags);
+}
+
+static const char *fake_option(struct iocore_context *context, const char *key) {
+        return strcmp(key, "path") == 0 ? context->option_path : NULL;
+}
+
+__attribute__((format(printf, 3, 4))) static void fake_log(struct iocore_context *context, int priority, const char *format, ...) {
+        va_list arguments;
+        if (priority > LOG_WARNING)
+                return;
+        va_start(arguments, format);
+        vsnprintf(context->last_warning, sizeof context->last_warning, format, arguments);
+        va_end(arguments);
+        context->n_warnings++;
+}
+
+static int fake_core_set(struct iocore_context *context, int cpu, struct iocore_worker *worker, bool io_core) {
+        if (cpu < 0 || cpu >= context->n_cpus)
+                return -EINVAL;
+        context->cores[cpu].io_core = io_core;
+        context->cores[cpu].worker = worker;
+        return 0;
+}
+
+static int fake_cpu_sample(struct iocore_context *context, int cpu, uint64_t busy, uint64_t total) {
+        if (cpu < 0 || cpu >= context->n_cpus)
+                return -EINVAL;
+        context->cpus[cpu].busy = busy;
+        context->cpus[cpu].total = total;
+        context->cpus[cpu].n++;
+        return 0;
+}
+
+static int fake_cpu_count(struct iocore_context *context) {
+        return context->n_cpus;
+}
+
+static int fake_cpu_node(struct iocore_context *context, int cpu) {
+        return cpu >= 0 && cpu < context->n_cpus ? cpu / context->cpus_per_node : IOCORE_NODE_UNKNOWN;
+}
+
+static bool fake_cpu_online(struct iocore_context *context, int cpu) {
+        return cpu >= 0 && cpu < context->n_cpus;
+}
+
+const struct iocore_services fake_services = {
+        .size = sizeof(struct iocore_services),
+        .open_path = fake_open_path,
+        .option = fake_option,
+        .log = fake_log,
+        .worker_add = worker_add,
+        .device_add = device_add,
+        .unit_add = unit_add,
+        .queue_add = queue_add,
+        .worker_remove = worker_remove,
+        .device_remove = device_remove,
+        .unit_remove = unit_remove,
+        .queue_remove = queue_remove,
+        .core_set = fake_core_set,
+        .cpu_sample = fake_cpu_sample,
+        .cpu_count = fake_cpu_count,
+        .cpu_node = fake_cpu_node,
+        .cpu_online = fake_cpu_online,
+};
+
+struct iocore_context *fake_context_new(void) {
+        const char *directory = getenv("TMPDIR");
+        struct iocore_context *context = calloc(1, sizeof *context);
+        if (!context)
+                die("calloc");
+        snprintf(context->root, sizeof context->root, "%s/iocore-test-XXXXXX", directory ? directory : "/tmp");
+        if (!mkdtemp(context->root))
+                die("mkdtemp");
+        context->n_cpus = 8;
+        context->cpus_per_node = 4;
+        return context;
+}
+
+static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *ftw) {
+        (void) status, (void) type, (void) ftw;
+        return remove(path);
+}
+
+void fake_context_free(struct iocore_context *context) {
+        fixture_remove(context, "");
+        while (context->n_queues)
+                free(context->queues[--context->n_queues]);
+        while (context->n_units)
+                free(context->units[--context->n_units]);
+        while (context->n_devices)
+                free(context->devices[--context->n_devices]);
+        while (context->n_workers)
+                free(context->workers[--context->n_workers]);
+        free(context);
+}
+
+static void fixture_path(struct iocore_context *context, const char *path, char ret[static PATH_MAX]) {
+        if (snprintf(ret, PATH_MAX, "%s/%s", context->root, path) >= PATH_MAX)
+                abort();
+}
+
+void fixture_directory(struct iocore_context *context, const char *path) {
+        char joined[PATH_MAX];
+
+        fixture_path(context, path, joined);
+        for (char *slash = joined + strlen(context->root) + 1; (slash = strchr(slash, '/')); slash++) {
+                *slash = '\0';
+                if (mkdir(joined, 0700) < 0 && errno != EEXIST)
+                        die(joined);
+                *slash = '/';
+        }
+        if (mkdir(joined, 0700) < 0 && errno != EEXIST)
+                die(joined);
+}
+
+void fixture_write(struct iocore_context *context, const char *path, const char *text) {
+        char joined[PATH_MAX];
+        const char *slash = strrchr(path, '/');
+
+        if (slash) {
+                char directory[PATH_MAX];
+                snprintf(directory, sizeof directory, "%.*s", (int) (slash - path), path);
+                fixture_directory(context, directory);
+        }
+        fixture_path(context, path, joined);
+        int fd = open(joined, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t) strlen(text))
+                die(joined);
+        close(fd);
+}
+
+void fixture_remove(struct iocore_context *context, const char *path) {
+        char joined[PATH_MAX];
+
+        fixture_path(context, path, joined);
+        if (nftw(joined, remove_entry, 16, FTW_DEPTH | FTW_PHYS) < 0 && errno != ENOENT)
+                die(joined);
+}
+
+const char *fixture_read(struct iocore_context *context, const char *path) {
+        static char text[8192];
+        char joined[PATH_MAX];
+
+        fixture_path(context, path, joined);
+        int fd = open(joined, O_RDONLY | O_CLOEXEC);
+        ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+        if (n < 0)
+                die(joined);
+        close(fd);
+        while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == ' '))
+                n--;
+        text[n] = '\0';
+        return text;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The daemon's side of the plugin contract, for tests of plugins: a model that only stores, a root that is a fixture tree, a log that is kept. */
+#ifndef FAKE_SERVICES_H
+#define FAKE_SERVICES_H
+
+#include <limits.h>
+
+#include "plugins/iocore-plugin.h"
+
+#define FAKE_OBJECTS_MAX 64
+#define FAKE_CPUS_MAX 64
+
+struct iocore_context {
+        char root[PATH_MAX];
+        const char *option_path; /* value of the option "path", or NULL */
+        int n_cpus, cpus_per_node;
+
+        struct iocore_worker *workers[FAKE_OBJECTS_MAX];
+        struct iocore_device *devices[FAKE_OBJECTS_MAX];
+        struct iocore_unit *units[FAKE_OBJECTS_MAX];
+        struct iocore_queue *queues[FAKE_OBJECTS_MAX];
+        size_t n_workers, n_devices, n_units, n_queues;
+
+        struct { bool io_core; struct iocore_worker *worker; } cores[FAKE_CPUS_MAX];
+        struct { uint64_t busy, total; unsigned n; } cpus[FAKE_CPUS_MAX];
+
+        void *userdata; /* the test's own */
+        unsigned n_warnings;
+        char last_warning[512];
+};
+
+extern const struct iocore_services fake_services;
+
+/* A context whose root is a new temporary directory. */
+struct iocore_context *fake_context_new(void);
+/* Removes the directory and whatever is left in the model. */
+void fake_context_free(struct iocore_context *context);
+
+/* NULL when the model has none. */
+struct iocore_worker *fake_worker(struct iocore_context *context, const char *id);
+struct iocore_device *fake_device(struct iocore_context *context, const char *id);
+struct iocore_unit *fake_unit(struct iocore_context *context, const char *id);
+struct iocore_queue *fake_queue(struct iocore_context *context, const char *id);
+
+/* Fixture trees: paths are relative to the root; directories on the way are made. `text` is written as it is. */
+void fixture_write(struct iocore_context *context, const char *path, const char *text);
+void fixture_directory(struct iocore_context *context, const char *path);
+void fixture_remove(struct iocore_context *context, const char *path); /* with all below it */
+/* The file's text without white space at its end, in a buffer that the next call uses again. */
+const char *fixture_read(struct iocore_context *context, const char *path);
+
+#endif
