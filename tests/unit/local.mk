@@ -17,3 +17,10 @@ tests_unit_test_vhost_sysfs_SOURCES = tests/unit/test-vhost-sysfs.c tests/unit/f
 tests_unit_test_vhost_sysfs_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_vhost_sysfs_LDADD = libvhost-sysfs.la libiocored.la $(CMOCKA_LIBS)
 endif
+
+if HAVE_CMOCKA
+unit_programs += tests/unit/test-vhost-thread
+tests_unit_test_vhost_thread_SOURCES = tests/unit/test-vhost-thread.c
+tests_unit_test_vhost_thread_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_vhost_thread_LDADD = libvhost-thread.la libiocored.la $(CMOCKA_LIBS)
+endif

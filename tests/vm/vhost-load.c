@@ -54,12 +54,12 @@ struct guest_memory {
                 _Atomic uint16_t flags, index;
                 uint16_t ring[RING_SIZE + 1];
         } available;
-        _Alignas(4096) struct {
+        _Alignas(4) struct {
                 _Atomic uint16_t flags, index;
                 struct vring_used_elem ring[RING_SIZE];
                 uint16_t event;
         } used;
-        _Alignas(4096) struct {
+        struct {
                 struct virtio_net_hdr_mrg_rxbuf header;
                 uint8_t data[FRAME_SIZE];
         } frame;
@@ -131,13 +131,15 @@ static int fill_memory(struct load *load) {
 }
 
 static int set_memory_table(struct load *load) {
-        _cleanup_free_ struct vhost_memory *table = calloc(1, sizeof *table + sizeof table->regions[0]);
-        if (!table)
-                return fail("calloc");
-        table->nregions = 1;
-        table->regions[0].guest_phys_addr = table->regions[0].userspace_addr = (uintptr_t) load->memory;
-        table->regions[0].memory_size = sizeof *load->memory;
-        return ioctl(load->vhost, VHOST_SET_MEM_TABLE, table) < 0 ? fail("VHOST_SET_MEM_TABLE") : 0;
+        union {
+                struct vhost_memory table;
+                unsigned char room_for_one_region[sizeof(struct vhost_memory) + sizeof(struct vhost_memory_region)];
+        } memory = { .table.nregions = 1 };
+        struct vhost_memory_region region = { .memory_size = sizeof *load->memory };
+
+        region.guest_phys_addr = region.userspace_addr = (uintptr_t) load->memory;
+        memcpy(memory.room_for_one_region + sizeof(struct vhost_memory), &region, sizeof region);
+        return ioctl(load->vhost, VHOST_SET_MEM_TABLE, &memory) < 0 ? fail("VHOST_SET_MEM_TABLE") : 0;
 }
 
 static int start_device(struct load *load) {

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <hwloc.h>
+#include <string.h>
+
+#include "affinity.h"
+
+static int kernel_get(void *userdata, pid_t thread, struct affinity_mask *ret) {
+        (void) userdata;
+        /* glibc clears what the kernel does not fill */
+        return sched_getaffinity(thread, sizeof ret->sets, ret->sets) < 0 ? -errno : 0;
+}
+
+static int kernel_set(void *userdata, pid_t thread, const struct affinity_mask *mask) {
+        (void) userdata;
+        return sched_setaffinity(thread, sizeof mask->sets, mask->sets) < 0 ? -errno : 0;
+}
+
+static int refused_get(void *userdata, pid_t thread, struct affinity_mask *ret) {
+        (void) userdata;
+        (void) thread;
+        (void) ret;
+        return -EPERM;
+}
+
+static int refused_set(void *userdata, pid_t thread, const struct affinity_mask *mask) {
+        (void) userdata;
+        (void) thread;
+        (void) mask;
+        return -EPERM;
+}
+
+const struct affinity_calls affinity_of_the_kernel = { .get = kernel_get, .set = kernel_set };
+const struct affinity_calls affinity_refused = { .get = refused_get, .set = refused_set };
+
+static void bitmap_freep(hwloc_bitmap_t *bitmap) {
+        hwloc_bitmap_free(*bitmap);
+}
+
+/* hwloc takes "7-" as all CPUs from 7 on, and makes room for any number that it is given: this keeps both out. */
+static bool is_bounded_list(const char *list) {
+        size_t digits = 0;
+        for (const char *c = list;; c++) {
+                if (*c >= '0' && *c <= '9') {
+                        if (++digits > 4)
+                                return false;
+                        continue;
+                }
+                if (digits == 0 || (*c != '\0' && *c != ',' && *c != '-'))
+                        return false;
+                if (*c == '\0')
+                        return true;
+                digits = 0;
+        }
+}
+
+int affinity_parse(const char *list, struct affinity_mask *ret) {
+        __attribute__((cleanup(bitmap_freep))) hwloc_bitmap_t bitmap = hwloc_bitmap_alloc();
+
+        if (!bitmap)
+                return -ENOMEM;
+        if (!is_bounded_list(list) || hwloc_bitmap_list_sscanf(bitmap, list) < 0)
+                return -EINVAL;
+        if (hwloc_bitmap_iszero(bitmap) || hwloc_bitmap_last(bitmap) < 0 || hwloc_bitmap_last(bitmap) >= AFFINITY_CPUS_MAX)
+                return -EINVAL;
+        memset(ret, 0, sizeof *ret);
+        for (int cpu = hwloc_bitmap_first(bitmap); cpu >= 0; cpu = hwloc_bitmap_next(bitmap, cpu))
+                CPU_SET_S((unsigned) cpu, sizeof ret->sets, ret->sets);
+        return 0;
+}
+
+int affinity_format(const struct affinity_mask *mask, char *ret, size_t size) {
+        __attribute__((cleanup(bitmap_freep))) hwloc_bitmap_t bitmap = hwloc_bitmap_alloc();
+
+        if (!bitmap)
+                return -ENOMEM;
+        for (unsigned cpu = 0; cpu < AFFINITY_CPUS_MAX; cpu++)
+                if (CPU_ISSET_S(cpu, sizeof mask->sets, mask->sets) && hwloc_bitmap_set(bitmap, cpu) < 0)
+                        return -ENOMEM;
+        int length = hwloc_bitmap_list_snprintf(ret, size, bitmap);
+        return length < 0 ? -ENOMEM : (size_t) length >= size ? -EOVERFLOW : 0;
+}
+
+int affinity_only_cpu(const struct affinity_mask *mask) {
+        if (CPU_COUNT_S(sizeof mask->sets, mask->sets) != 1)
+                return -1;
+        int cpu = 0;
+        while (!CPU_ISSET_S((size_t) cpu, sizeof mask->sets, mask->sets))
+                cpu++;
+        return cpu;
+}
+
+bool affinity_within(const struct affinity_mask *mask, const struct affinity_mask *wider) {
+        struct affinity_mask both;
+        CPU_AND_S(sizeof both.sets, both.sets, mask->sets, wider->sets);
+        return CPU_COUNT_S(sizeof mask->sets, mask->sets) > 0 && CPU_EQUAL_S(sizeof both.sets, both.sets, mask->sets);
+}

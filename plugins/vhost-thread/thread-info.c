@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "thread-info.h"
+
+/* include/linux/sched.h: not part of any header for user space, but shown in stat and unchanged in what they mean here */
+enum {
+        FLAG_IO_WORKER = 0x00000010,   /* io_uring's threads have it beside FLAG_USER_WORKER */
+        FLAG_USER_WORKER = 0x00004000, /* since 6.4 */
+        FLAG_KERNEL_THREAD = 0x00200000,
+        KTHREADD = 2, /* parent of all kernel threads */
+};
+
+static bool is_digit(char c) {
+        return c >= '0' && c <= '9';
+}
+
+pid_t thread_parse_id(const char *text) {
+        char *end;
+
+        if (!is_digit(text[0]))
+                return -1;
+        errno = 0;
+        unsigned long id = strtoul(text, &end, 10);
+        return errno == 0 && *end == '\0' && id > 0 && id <= INT_MAX ? (pid_t) id : -1;
+}
+
+bool thread_parse_name(const char *text, pid_t *ret_creator) {
+        static const char prefix[] = "vhost-";
+        char digits[16];
+
+        if (strncmp(text, prefix, sizeof prefix - 1) != 0)
+                return false;
+        text += sizeof prefix - 1;
+        size_t length = strcspn(text, "\n");
+        if (length >= sizeof digits || (text[length] == '\n' && text[length + 1] != '\0'))
+                return false;
+        memcpy(digits, text, length);
+        digits[length] = '\0';
+        pid_t creator = thread_parse_id(digits);
+        if (creator < 0)
+                return false;
+        *ret_creator = creator;
+        return true;
+}
+
+int thread_parse_stat(const char *text, struct thread_stat *ret) {
+        enum { STATE = 1, PARENT = 2, FLAGS = 7, START_TIME = 20 }; /* tokens after the name */
+        struct thread_stat stat = { 0 };
+
+        const char *field = strrchr(text, ')'); /* no later field holds one, a name may hold any number */
+        if (!field)
+                return -EINVAL;
+        field++;
+        for (int i = STATE; i <= START_TIME; i++) {
+                field += strspn(field, " ");
+                if (*field == '\0' || *field == '\n')
+                        return -EINVAL;
+                if (i == PARENT || i == FLAGS || i == START_TIME) {
+                        char *end;
+                        errno = 0;
+                        unsigned long long value = strtoull(field, &end, 10);
+                        if (errno != 0 || end == field || !is_digit(*field) || (*end != ' ' && *end != '\n' && *end != '\0'))
+                                return -EINVAL;
+                        if ((i == PARENT && value > INT_MAX) || (i == FLAGS && value > UINT32_MAX))
+                                return -EINVAL;
+                        if (i == PARENT)
+                                stat.parent = (pid_t) value;
+                        else if (i == FLAGS)
+                                stat.flags = (uint32_t) value;
+                        else
+                                stat.start_time = value;
+                }
+                field += strcspn(field, " \n");
+        }
+        *ret = stat;
+        return 0;
+}
+
+enum thread_shape thread_classify(const struct thread_stat *stat) {
+        if (stat->flags & FLAG_KERNEL_THREAD)
+                return stat->parent == KTHREADD ? THREAD_VHOST_KERNEL : THREAD_OTHER;
+        if ((stat->flags & FLAG_USER_WORKER) && !(stat->flags & FLAG_IO_WORKER))
+                return THREAD_VHOST_TASK;
+        return THREAD_OTHER;
+}
+
+int thread_parse_schedstat(const char *text, uint64_t *ret_run, uint64_t *ret_wait) {
+        uint64_t values[2];
+
+        for (size_t i = 0; i < 2; i++) {
+                char *end;
+                if (!is_digit(*text))
+                        return -EINVAL;
+                errno = 0;
+                values[i] = strtoull(text, &end, 10);
+                if (errno != 0 || *end != ' ')
+                        return -EINVAL;
+                text = end + 1;
+        }
+        *ret_run = values[0];
+        *ret_wait = values[1];
+        return 0;
+}
+
+const char *thread_status_value(const char *text, const char *key, size_t *ret_length) {
+        size_t key_length = strlen(key);
+
+        while (text && *text) {
+                if (strncmp(text, key, key_length) == 0 && text[key_length] == ':') {
+                        text += key_length + 1;
+                        text += strspn(text, " \t");
+                        *ret_length = strcspn(text, "\n");
+                        return text;
+                }
+                text = strchr(text, '\n');
+                text = text ? text + 1 : NULL;
+        }
+        return NULL;
+}
