@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "mock-host.h"
+
+#define ANYWHERE "0-7"
+
+struct mock_kernel *mock_kernel_new(bool stock) {
+        struct mock_kernel *kernel = mmap(NULL, sizeof *kernel, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (kernel == MAP_FAILED)
+                abort();
+        kernel->stock = stock;
+        kernel->n_workers = 2;
+        kernel->default_worker = 1;
+        kernel->workers[1].exists = kernel->workers[2].exists = true;
+        kernel->workers[1].cpu = IOCORE_CPU_ANY;
+        kernel->workers[2].cpu = MOCK_FOREIGN_CPU;
+        for (unsigned i = 0; i < MOCK_UNITS; i++) {
+                kernel->units[i].exists = true;
+                kernel->units[i].incarnation = 100 + i;
+                strcpy(kernel->units[i].place, i == 5 ? stock ? "6" : "w.2" : stock ? ANYWHERE : "w.1");
+                strcpy(kernel->units[i].original, kernel->units[i].place);
+                strcpy(kernel->units[i].poll, "0");
+        }
+        strcpy(kernel->tune, "8");
+        return kernel;
+}
+
+void mock_kernel_free(struct mock_kernel *kernel) {
+        munmap(kernel, sizeof *kernel);
+}
+
+const char *mock_kernel_text(const struct mock_kernel *kernel) {
+        static char text[8192];
+        char *p = text, *end = text + sizeof text;
+        for (unsigned i = 1; i <= kernel->n_workers; i++)
+                if (kernel->workers[i].exists)
+                        p += snprintf(p, (size_t) (end - p), "w.%u cpu %d locked %d\n", i, kernel->workers[i].cpu, kernel->workers[i].locked);
+        for (unsigned i = 0; i < MOCK_UNITS; i++)
+                if (kernel->units[i].exists)
+                        p += snprintf(p, (size_t) (end - p), "u.%u place %s poll %s\n", i, kernel->units[i].place, kernel->units[i].poll);
+        snprintf(p, (size_t) (end - p), "tune %s\n", kernel->tune);
+        return text;
+}
+
+/* Is this write the one that fails? Then its error; *half: it is done all the same. */
+static int write_fails(struct mock_kernel *kernel, bool *half) {
+        kernel->n_writes++;
+        *half = kernel->fail_half;
+        if (kernel->fail_at == kernel->n_writes)
+                return kernel->error;
+        kernel->seed = kernel->seed * 6364136223846793005u + 1442695040888963407u;
+        *half = (kernel->seed >> 60) % 2;
+        return (kernel->seed >> 33) % 100 < kernel->fail_percent ? -EIO : 0;
+}
+
+static int parse_index(const char *object, const char *prefix, unsigned n) {
+        size_t length = strlen(prefix);
+        if (strncmp(object, prefix, length) != 0)
+                return -ENOENT;
+        char *end;
+        unsigned long index = strtoul(object + length, &end, 10);
+        return *end || index >= n ? -ENOENT : (int) index;
+}
+
+static int copy(char *ret, size_t size, const char *value) {
+        return snprintf(ret, size, "%s", value) >= (int) size ? -ENOSPC : 0;
+}
+
+/* --- knobs --- */
+
+static int find_unit(const struct mock *mock, const char *object, const char *prefix) {
+        int i = parse_index(object, prefix, MOCK_UNITS);
+        return i >= 0 && !mock->kernel->units[i].exists ? -ENOENT : i;
+}
+
+static int find_worker(const struct mock *mock, const char *object) {
+        int i = parse_index(object, "w.", mock->kernel->n_workers + 1);
+        return i >= 0 && !mock->kernel->workers[i].exists ? -ENOENT : i;
+}
+
+static int get_place(void *state, const char *object, char *ret, size_t size) {
+        const struct mock *mock = state;
+        int i = find_unit(mock, object, "u.");
+        return i < 0 ? i : copy(ret, size, mock->kernel->units[i].place);
+}
+
+static void show_place(struct mock *mock, unsigned i) {
+        char id[16];
+        snprintf(id, sizeof id, "u.%u", i);
+        struct unit *unit = host_unit(mock->host, id);
+        const char *place = mock->kernel->units[i].place;
+        if (!unit)
+                return;
+        if (mock->kernel->stock) {
+                unit->core = strchr(place, '-') ? IOCORE_CPU_ANY : atoi(place);
+                return;
+        }
+        struct worker *worker = host_worker(mock->host, place);
+        unit->pub.worker = worker ? &worker->pub : NULL;
+        unit->core = worker ? worker->pub.cpu : IOCORE_CPU_ANY;
+}
+
+static int set_place(void *state, const char *object, const char *value, char *ret, size_t size) {
+        struct mock *mock = state;
+        int i = find_unit(mock, object, "u.");
+        if (i < 0)
+                return i;
+        if (strlen(value) >= sizeof mock->kernel->units[i].place || (!mock->kernel->stock && find_worker(mock, value) < 0))
+                return -EINVAL;
+        bool half;
+        int r = write_fails(mock->kernel, &half);
+        if (r < 0 && !half)
+                return r;
+        strcpy(mock->kernel->units[i].place, value);
+        show_place(mock, (unsigned) i);
+        return r < 0 ? r : copy(ret, size, value);
+}
+
+static int get_poll(void *state, const char *object, char *ret, size_t size) {
+        const struct mock *mock = state;
+        int i = find_unit(mock, object, "q.");
+        return i < 0 ? i : copy(ret, size, mock->kernel->units[i].poll);
+}
+
+static int set_poll(void *state, const char *object, const char *value, char *ret, size_t size) {
+        struct mock *mock = state;
+        int i = find_unit(mock, object, "q.");
+        if (i < 0)
+                return i;
+        if (strcmp(value, "0") != 0 && strcmp(value, "1") != 0)
+                return -EINVAL;
+        bool half;
+        int r = write_fails(mock->kernel, &half);
+        if (r < 0 && !half)
+                return r;
+        if (!mock->kernel->ignore_poll)
+                strcpy(mock->kernel->units[i].poll, value);
+        return r < 0 ? r : copy(ret, size, mock->kernel->units[i].poll);
+}
+
+/* As vhost-sysfs does: a core is a CPU with an unlocked worker, and a closed one is none any more. */
+static void show_core(struct mock *mock, unsigned i) {
+        char id[16];
+        snprintf(id, sizeof id, "w.%u", i);
+        struct worker *worker = host_worker(mock->host, id);
+        if (!worker || mock->kernel->workers[i].cpu < 0)
+                return;
+        worker->pub.locked = mock->kernel->workers[i].locked;
+        bool was = host_cpu(mock->host, mock->kernel->workers[i].cpu)->io_core, is = !worker->pub.locked;
+        if (was != is)
+                host_core_set(mock->host, &mock->instance, mock->kernel->workers[i].cpu, is ? worker : NULL, is);
+}
+
+static int get_locked(void *state, const char *object, char *ret, size_t size) {
+        const struct mock *mock = state;
+        int i = find_worker(mock, object);
+        return i < 0 ? i : copy(ret, size, mock->kernel->workers[i].locked ? "1" : "0");
+}
+
+static int set_locked(void *state, const char *object, const char *value, char *ret, size_t size) {
+        struct mock *mock = state;
+        int i = find_worker(mock, object);
+        if (i < 0)
+                return i;
+        bool half;
+        int r = write_fails(mock->kernel, &half);
+        if (r < 0 && !half)
+                return r;
+        mock->kernel->workers[i].locked = value[0] == '1';
+        show_core(mock, (unsigned) i);
+        return r < 0 ? r : copy(ret, size, value);
+}
+
+static int get_tune(void *state, const char *object, char *ret, size_t size) {
+        const struct mock *mock = state;
+        return strcmp(object, "x") == 0 ? copy(ret, size, mock->kernel->tune) : -ENOENT;
+}
+
+static int set_tune(void *state, const char *object, const char *value, char *ret, size_t size) {
+        struct mock *mock = state;
+        char *end;
+        long number = strtol(value, &end, 0);
+        if (strcmp(object, "x") != 0)
+                return -ENOENT;
+        if (*end)
+                return -EINVAL;
+        bool half;
+        int r = write_fails(mock->kernel, &half);
+        if (r < 0 && !half)
+                return r;
+        snprintf(mock->kernel->tune, sizeof mock->kernel->tune, "%ld", number);
+        return r < 0 ? r : copy(ret, size, mock->kernel->tune);
+}
+
+/* --- structure --- */
+
+static int place(void *state, const struct iocore_unit *unit, int cpu, char *ret, size_t size) {
+        (void) unit;
+        const struct mock *mock = state;
+        char value[32];
+        if (mock->kernel->stock) {
+                snprintf(value, sizeof value, "%d", cpu);
+                return copy(ret, size, cpu == IOCORE_CPU_ANY ? ANYWHERE : value);
+        }
+        if (cpu == IOCORE_CPU_ANY) {
+                snprintf(value, sizeof value, "w.%u", mock->kernel->default_worker);
+                return copy(ret, size, value);
+        }
+        for (unsigned i = 1; i <= mock->kernel->n_workers; i++)
+                if (mock->kernel->workers[i].exists && !mock->kernel->workers[i].locked && mock->kernel->workers[i].cpu == cpu) {
+                        snprintf(value, sizeof value, "w.%u", i);
+                        return copy(ret, size, value);
+                }
+        return -ENOENT;
+}
+
+static int core_add(void *state, int cpu, char *ret, size_t size) {
+        struct mock *mock = state;
+        bool half;
+        int r = write_fails(mock->kernel, &half);
+        if (r < 0 && !half)
+                return r;
+        if (mock->kernel->stock) {
+                ret[0] = '\0';
+                if (r >= 0)
+                        host_core_set(mock->host, &mock->instance, cpu, NULL, true);
+                return r;
+        }
+        unsigned i = ++mock->kernel->n_workers;
+        if (i >= MOCK_WORKERS)
+                abort();
+        mock->kernel->workers[i].exists = true;
+        mock->kernel->workers[i].cpu = cpu;
+        if (r < 0)
+                return r; /* made, but the daemon was not told */
+        snprintf(ret, size, "w.%u", i);
+        return mock_scan(mock, false);
+}
+
+static bool is_used(const struct mock *mock, int cpu, const char *worker) {
+        char value[16];
+        snprintf(value, sizeof value, "%d", cpu);
+        for (unsigned i = 0; i < MOCK_UNITS; i++)
+                if (mock->kernel->units[i].exists && strcmp(mock->kernel->units[i].place, mock->kernel->stock ? value : worker) == 0)
+                        return true;
+        return false;
+}
+
+static int core_remove(void *state, int cpu, const char *worker) {
+        struct mock *mock = state;
+        int i = mock->kernel->stock ? 0 : find_worker(mock, worker);
+        if (i < 0)
+                return i;
+        if (is_used(mock, cpu, worker))
+                return -EBUSY;
+        bool half;
+        int r = write_fails(mock->kernel, &half);
+        if (r < 0 && !half)
+                return r;
+        if (!mock->kernel->stock)
+                mock->kernel->workers[i].exists = false;
+        host_core_set(mock->host, &mock->instance, cpu, NULL, false);
+        mock_scan(mock, false);
+        return r;
+}
+
+int mock_scan(void *state, bool thorough) {
+        (void) thorough;
+        struct mock *mock = state;
+        struct mock_kernel *kernel = mock->kernel;
+        char id[16];
+        for (unsigned i = 1; i <= kernel->n_workers && !kernel->stock; i++) {
+                snprintf(id, sizeof id, "w.%u", i);
+                struct worker *worker = host_worker(mock->host, id);
+                if (kernel->workers[i].exists && !worker) {
+                        worker = host_worker_add(mock->host, &mock->instance, id);
+                        worker->pub.cpu = kernel->workers[i].cpu;
+                }
+                if (worker && !kernel->workers[i].exists)
+                        host_worker_remove(mock->host, worker);
+                else if (worker) {
+                        worker->pub.is_default = i == kernel->default_worker;
+                        show_core(mock, i);
+                }
+        }
+        for (unsigned i = 0; i < MOCK_UNITS; i++) {
+                snprintf(id, sizeof id, "u.%u", i);
+                struct unit *unit = host_unit(mock->host, id);
+                if (unit && (!kernel->units[i].exists || unit->pub.incarnation != kernel->units[i].incarnation)) {
+                        host_unit_remove(mock->host, unit);
+                        snprintf(id, sizeof id, "q.%u", i);
+                        host_queue_remove(mock->host, host_queue(mock->host, id));
+                        unit = NULL;
+                }
+                if (kernel->units[i].exists && !unit) {
+                        snprintf(id, sizeof id, "u.%u", i);
+                        unit = host_unit_add(mock->host, &mock->instance, id);
+                        unit->pub.incarnation = kernel->units[i].incarnation;
+                        snprintf(id, sizeof id, "q.%u", i);
+                        host_queue_add(mock->host, &mock->instance, id)->pub.unit = &unit->pub;
+                }
+                show_place(mock, i);
+        }
+        return 0;
+}
+
+/* --- a daemon --- */
+
+static const struct iocore_knob knobs[] = {
+        { "queue.poll", "", get_poll, set_poll },
+        { "unit.place", "", get_place, set_place },
+        { "mock.tune", "", get_tune, set_tune },
+        { "worker.locked", "", get_locked, set_locked }, /* the last: stock kernels do not have it */
+};
+
+static const struct iocore_plugin elvis = {
+        .abi = IOCORE_PLUGIN_ABI, .size = sizeof elvis, .name = "mock", .provides = "vhost", .scan = mock_scan, .knobs = knobs, .n_knobs = 4,
+        .place = place, .core_add = core_add, .core_remove = core_remove,
+};
+static const struct iocore_plugin stock = {
+        .abi = IOCORE_PLUGIN_ABI, .size = sizeof stock, .name = "mock", .provides = "vhost", .scan = mock_scan, .knobs = knobs, .n_knobs = 3,
+        .place = place, .core_add = core_add, .core_remove = core_remove,
+};
+
+static void on_foreign(void *userdata, const char *object, const char *knob, const char *set_value, const char *live_value) {
+        struct mock *mock = userdata;
+        if (object && knob && set_value && live_value)
+                mock->n_foreign++;
+}
+
+struct mock *mock_new(struct mock_kernel *kernel, const char *journal) {
+        struct mock *mock = calloc(1, sizeof *mock);
+        struct topology *topology = NULL;
+        mock->kernel = kernel;
+        if (topology_new(&topology, "/", "pack:1 numa:1 core:8 pu:1", NULL, NULL) < 0 || host_new(&mock->host, topology) < 0)
+                abort();
+        mock->instance = (struct plugin_instance) { .plugin = kernel->stock ? &stock : &elvis, .state = mock };
+        mock->instances[0] = &mock->instance;
+        mock->actor = (struct actor) { .host = mock->host, .plugins = mock->instances, .on_foreign = on_foreign, .userdata = mock };
+        if (journal_open(&mock->actor.journal, journal, NULL, NULL) < 0)
+                abort();
+        mock_scan(mock, true);
+        return mock;
+}
+
+struct mock *mock_free(struct mock *mock) {
+        if (!mock)
+                return NULL;
+        journal_close(mock->actor.journal);
+        host_free(mock->host);
+        free(mock);
+        return NULL;
+}
