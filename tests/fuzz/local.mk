@@ -1,1 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+EXTRA_DIST += tests/fuzz/corpus/thread-info/name tests/fuzz/corpus/thread-info/name-of-a-user tests/fuzz/corpus/thread-info/stat \
+	tests/fuzz/corpus/thread-info/stat-with-parentheses tests/fuzz/corpus/thread-info/schedstat tests/fuzz/corpus/thread-info/status \
+	tests/fuzz/corpus/thread-info/list tests/fuzz/corpus/thread-info/list-with-newline
+if FUZZERS
+check_PROGRAMS += tests/fuzz/fuzz-thread-info
+tests_fuzz_fuzz_thread_info_SOURCES = tests/fuzz/fuzz-thread-info.c
+tests_fuzz_fuzz_thread_info_LDADD = libvhost-thread.la
+tests_fuzz_fuzz_thread_info_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+endif
