@@ -53,12 +53,12 @@ local function vm_can_spare(node, p, coming)
 end
 
 local function start_first(host, node, p, state)
-  local load = math.max(node.unplaced_load, node.unplaced_load_average)
-  state.hot = count(node.unplaced_load_average >= p.start_load and load >= p.start_load and vm_can_spare(node, p, load), state.hot)
-  if state.hot < p.grow_epochs or host.epoch < state.not_before then return end
+  local load, average = node.unplaced_load, node.unplaced_load_average
+  state.hot = count(load >= p.start_load and vm_can_spare(node, p, math.max(load, average)), state.hot)
+  if state.hot < p.grow_epochs or average < p.start_load or host.epoch < state.not_before then return end
   node:grow {
-    reason = string.format("%.2f cores of I/O on VM cores, from %.2f on an I/O core is worth it", node.unplaced_load_average, p.start_load),
-    evidence = { unplaced_load = node.unplaced_load_average, start_load = p.start_load, epochs = state.hot, vm_idle = node.vm.idle },
+    reason = string.format("%.2f cores of I/O on VM cores, from %.2f on an I/O core is worth it", average, p.start_load),
+    evidence = { unplaced_load = average, start_load = p.start_load, epochs = state.hot, vm_idle = node.vm.idle },
   }
   note_request(state, host)
 end
@@ -127,7 +127,7 @@ local function place(host, p, unit, why)
 end
 
 local function place_rest(host, node, p)
-  if node.io.cores == 0 or (node.unplaced_load < 0.05 and host.epoch % LOOK_FOR_UNPLACED ~= 0) then return end
+  if node.n_unplaced == 0 or (node.unplaced_load < 0.05 and host.epoch % LOOK_FOR_UNPLACED ~= 0) then return end
   for unit in node:units { placed = false, manual = false } do
     local last = tried[unit.id]
     if not last or host.epoch - last >= RETRY_PLACEMENT then place(host, p, unit, "unit") end
@@ -166,8 +166,11 @@ return policy {
       if cores == 0 then
         start_first(host, node, p, state)
       else
-        grow(host, node, p, state)
-        if state.hot == 0 then shrink(host, node, p, state) end
+        -- a worker that was not sampled twice yet says nothing, neither for nor against
+        if node.io.sampled then
+          grow(host, node, p, state)
+          if state.hot == 0 then shrink(host, node, p, state) end
+        end
         place_rest(host, node, p)
       end
     end

@@ -4,6 +4,9 @@
 
 local apart = {}    -- node id -> for how many epochs its cores lie apart
 local rest = {}     -- node id -> epoch before which nothing is moved: averages follow a move slowly
+local fruitless = {} -- node id -> { spread =, wait = } of the last plan that was not worth it
+
+local MAX_WAIT = 640 -- epochs at most between two plans that are not worth it
 
 local function variance(cores)
   local sum, squares = 0, 0
@@ -26,13 +29,14 @@ end
 
 -- Copies of the node's cores and of the units on each.
 local function copy(node)
-  local cores = {}
+  local cores, by_cpu = {}, {}
   for core in node:cores() do
     local entry = { core = core, load = core.load_average, units = {} }
-    for unit in core:units { manual = false } do
-      entry.units[#entry.units + 1] = { unit = unit, load = unit.load_average }
-    end
-    cores[#cores + 1] = entry
+    cores[#cores + 1], by_cpu[core.cpu] = entry, entry
+  end
+  for unit in node:units { placed = true, manual = false } do
+    local entry = by_cpu[unit.core]
+    if entry then entry.units[#entry.units + 1] = { unit = unit, load = unit.load_average } end
   end
   return cores
 end
@@ -61,13 +65,14 @@ local function rehearse(cores, max_moves)
   return moves
 end
 
-local function balance(host, node, p)
+-- Asks for the moves that are worth it; false when none are.
+local function balance(node, p)
   local cores = copy(node)
-  if #cores < 2 then return end
+  if #cores < 2 then return false end
   local before, top = variance(cores), extremes(cores).load
   local moves = rehearse(cores, p.max_moves)
   local after, new_top = variance(cores), extremes(cores).load
-  if #moves == 0 or new_top >= top or after > before * (1 - p.min_gain) then return end
+  if #moves == 0 or new_top >= top or after > before * (1 - p.min_gain) then return false end
   for _, move in ipairs(moves) do
     move.unit:move {
       to = move.to,
@@ -75,7 +80,23 @@ local function balance(host, node, p)
       evidence = { load = move.load, variance_before = before, variance_after = after, busiest_before = top, busiest_after = new_top },
     }
   end
-  rest[node.id] = host.epoch + p.rest_epochs
+  return true
+end
+
+-- The cores of the node lie `spread` apart in this epoch.
+local function look(host, node, p, spread)
+  local id = node.id
+  apart[id] = (apart[id] or 0) + 1
+  local vain = fruitless[id]
+  if apart[id] < p.hold_epochs then return end
+  if host.epoch < (rest[id] or 0) and not (vain and spread > vain.spread + p.min_spread) then return end
+  apart[id] = 0
+  if balance(node, p) then
+    fruitless[id], rest[id] = nil, host.epoch + p.rest_epochs
+  else
+    local wait = vain and math.min(2 * vain.wait, MAX_WAIT) or p.rest_epochs
+    fruitless[id], rest[id] = { spread = spread, wait = wait }, host.epoch + wait
+  end
 end
 
 return policy {
@@ -91,16 +112,12 @@ return policy {
 
   on_epoch = function(host, p)
     for node in host:nodes() do
-      local id, io = node.id, node.io
-      if io.cores < 2 or io.busiest.load_average - io.idlest.load_average < p.min_spread then
-        apart[id] = 0
+      local io = node.io
+      local spread = io.cores > 1 and io.sampled and io.busiest.load_average - io.idlest.load_average or 0
+      if spread < p.min_spread then
+        apart[node.id] = 0
       else
-        apart[id] = (apart[id] or 0) + 1
-        if apart[id] >= p.hold_epochs and host.epoch >= (rest[id] or 0) then
-          apart[id] = 0
-          rest[id] = host.epoch + p.hold_epochs
-          balance(host, node, p)
-        end
+        look(host, node, p, spread)
       end
     end
   end,

@@ -26,8 +26,7 @@ local function poll_busy(host, p)
   busy.min_works, busy.min_load = p.start_kicks, p.start_load
   local left = p.max_changes
   for queue in host:queues(busy) do
-    if streak(queue.id, host.epoch) >= p.start_epochs then
-      if left == 0 then return end
+    if streak(queue.id, host.epoch) >= p.start_epochs and left > 0 then
       left = left - 1
       since[queue.id] = 0
       queue:poll {
@@ -43,8 +42,7 @@ local function release_idle(host, p)
   idle.max_load = p.stop_load
   local left = p.max_changes
   for queue in host:queues(idle) do
-    if streak(queue.id, host.epoch) >= p.stop_epochs then
-      if left == 0 then return end
+    if streak(queue.id, host.epoch) >= p.stop_epochs and left > 0 then
       left = left - 1
       since[queue.id] = 0
       queue:poll {

@@ -11,7 +11,7 @@ enum {
         /* host */
         FIELD_EPOCH, FIELD_TIME, FIELD_CAN, FIELD_WHY_NOT, FIELD_N_QUEUES,
         /* node */
-        FIELD_IO, FIELD_VM, FIELD_UNPLACED_LOAD, FIELD_UNPLACED_LOAD_AVERAGE, FIELD_N_UNITS,
+        FIELD_IO, FIELD_VM, FIELD_UNPLACED_LOAD, FIELD_UNPLACED_LOAD_AVERAGE, FIELD_N_UNITS, FIELD_N_UNPLACED,
         /* node.io, node.vm */
         FIELD_CORES, FIELD_IDLE, FIELD_BUSIEST, FIELD_IDLEST,
         /* loads */
@@ -47,19 +47,20 @@ static const struct field host_fields[] = {
 static const struct field node_fields[] = {
         VALUE("id", FIELD_ID), VALUE("io", FIELD_IO), VALUE("vm", FIELD_VM), VALUE("unplaced_load", FIELD_UNPLACED_LOAD),
         VALUE("unplaced_load_average", FIELD_UNPLACED_LOAD_AVERAGE), VALUE("n_units", FIELD_N_UNITS),
+        VALUE("n_unplaced", FIELD_N_UNPLACED),
         METHOD("cores", host_cores), METHOD("units", host_units), METHOD("queues", host_queues),
         METHOD("grow", action_grow), METHOD("shrink", action_shrink),
 };
 static const struct field node_io_fields[] = {
         VALUE("cores", FIELD_CORES), VALUE("load", FIELD_LOAD), VALUE("load_average", FIELD_LOAD_AVERAGE), VALUE("idle", FIELD_IDLE),
-        VALUE("busiest", FIELD_BUSIEST), VALUE("idlest", FIELD_IDLEST),
+        VALUE("sampled", FIELD_SAMPLED), VALUE("busiest", FIELD_BUSIEST), VALUE("idlest", FIELD_IDLEST),
 };
 static const struct field node_vm_fields[] = { VALUE("cores", FIELD_CORES), VALUE("idle", FIELD_IDLE) };
 static const struct field core_fields[] = {
         VALUE("cpu", FIELD_CPU), VALUE("node", FIELD_NODE), VALUE("io", FIELD_IO_CORE), VALUE("ours", FIELD_OURS), VALUE("load", FIELD_LOAD),
         VALUE("load_average", FIELD_LOAD_AVERAGE), VALUE("idle", FIELD_IDLE), VALUE("wait", FIELD_WAIT), VALUE("busy", FIELD_BUSY),
         VALUE("n_units", FIELD_N_UNITS), VALUE("online", FIELD_ONLINE), VALUE("isolated", FIELD_ISOLATED), VALUE("package", FIELD_PACKAGE),
-        VALUE("llc", FIELD_LLC), VALUE("worker", FIELD_WORKER),
+        VALUE("llc", FIELD_LLC), VALUE("worker", FIELD_WORKER), VALUE("sampled", FIELD_SAMPLED),
         METHOD("units", host_units), METHOD("queues", host_queues), METHOD("shrink", action_shrink),
 };
 static const struct field unit_fields[] = {
@@ -101,7 +102,7 @@ const struct field *object_fields(enum object_kind kind, size_t *ret_n) {
         return all_fields[kind].fields;
 }
 
-/* A loaded average that does not exist yet is the newest value. */
+/* An average that does not exist yet is the newest value. */
 static double average_or(double average, double value) {
         return average < 0 ? value : average;
 }
@@ -160,6 +161,9 @@ static void push_node_field(lua_State *lua, const struct object *object, const s
         case FIELD_N_UNITS:
                 lua_pushinteger(lua, (lua_Integer) node->n_units);
                 break;
+        case FIELD_N_UNPLACED:
+                lua_pushinteger(lua, (lua_Integer) node->n_units_unplaced);
+                break;
         default:
                 lua_pushnil(lua);
         }
@@ -205,6 +209,9 @@ static void push_node_io_field(lua_State *lua, const struct node *node, int fiel
         case FIELD_IDLE:
                 lua_pushnumber(lua, node->io_idle);
                 break;
+        case FIELD_SAMPLED:
+                lua_pushboolean(lua, node->io_load_valid);
+                break;
         case FIELD_BUSIEST:
         case FIELD_IDLEST:
                 push_extreme(lua, sandbox_of(lua)->host, node, field == FIELD_BUSIEST);
@@ -236,6 +243,9 @@ static void push_core_state(lua_State *lua, const struct cpu *cpu, int field) {
                 break;
         case FIELD_WAIT:
                 lua_pushnumber(lua, cpu->io_core ? cpu->wait_share : 0);
+                break;
+        case FIELD_SAMPLED:
+                lua_pushboolean(lua, cpu->io_core && cpu->load_valid);
                 break;
         case FIELD_BUSY:
                 if (cpu->sampled)
