@@ -60,14 +60,28 @@ static inline void config_freep(struct config **config) { config_free(*config); 
 
 /*
  * Reads `path` (NULL: SYSCONFDIR/iocored.conf; then a missing file is fine) and, sorted by name, PATH.d/ *.conf; for the default path also the drop-ins of
- * /run/iocored/ and /usr/lib/iocored/, where a later directory's file of the same name replaces the earlier one (usr < run < etc) and an empty file or link to /dev/null masks it.
+ * /run/iocored/iocored.conf.d and /usr/lib/iocored/iocored.conf.d, where a later directory's file of the same name replaces the earlier one (usr < run < etc) and an empty file or link to /dev/null masks it.
+ * A key that is given again replaces the earlier one; a list goes on instead, and an empty assignment empties it.
  * Each error is printed to `errors` as "FILE:LINE: [SECTION] KEY: what is wrong" and reading goes on, so that all are told at once.
  * Returns 0; -EINVAL: there were errors, *ret is not set; -errno: cannot be read.
  */
 int config_load(struct config **ret, const char *path, FILE *errors);
+/* The same with other places: `path` must exist unless `optional`; `directories` (NULL-terminated, later ones win) hold the drop-ins. */
+int config_load_from(struct config **ret, const char *path, bool optional, const char *const *directories, FILE *errors);
+/* Reads one open file into a configuration of defaults; `name` is for messages. For fuzzers and tests. */
+int config_load_file(struct config **ret, FILE *file, const char *name, FILE *errors);
+
+/* The table of keys, for tests and documents: its `index`th key. False beyond the end. */
+struct config_key_info {
+        const char *section, *key;
+        const char *fallback; /* default, as it would be written */
+        const char *doc;
+};
+bool config_key_info(size_t index, struct config_key_info *ret);
+
 /* NULL when not given. */
 const char *config_option(const struct config *config, const char *plugin, const char *key);
-/* Parses "100ms", "2s", "1min", "500us"; a bare number is seconds. 0, -EINVAL, -ERANGE. */
+/* Parses "100ms", "2s", "1min", "500us", "1h"; a bare number is seconds. 0; -EINVAL; -ERANGE: more than 2^53 us. */
 int parse_duration(const char *string, uint64_t *ret_usec);
 
 #endif

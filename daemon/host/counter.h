@@ -19,9 +19,11 @@ static inline struct counter_delta counter_delta(uint64_t now, uint64_t last) {
 }
 
 /* Exponentially weighted moving average: `weight` of the new value, in (0, 1]; the first value is taken whole
- * (`average` < 0 = none yet). Source: NIST/SEMATECH e-Handbook 6.3.2.4, EWMA_t = w*Y_t + (1-w)*EWMA_{t-1}. */
+ * (`average` < 0 = none yet). `value` >= 0. Source: NIST/SEMATECH e-Handbook 6.3.2.4, EWMA_t = w*Y_t + (1-w)*EWMA_{t-1}. */
 static inline double ewma(double average, double value, double weight) {
-        return average < 0 ? value : average + weight * (value - average);
+        double next = average < 0 ? value : average + weight * (value - average);
+        /* What is idle for long would otherwise end in denormal numbers, which are slow. */
+        return next < 1e-9 ? 0 : next;
 }
 
 #endif
