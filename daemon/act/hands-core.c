@@ -22,6 +22,22 @@ char *actor_worker_ids(const struct actor *actor, const struct plugin_instance *
         return ids;
 }
 
+bool actor_core_is_ours(const struct actor *actor, const struct plugin_instance *instance, int cpu) {
+        char number[16];
+        const struct cpu *core = host_cpu(actor->host, cpu);
+        snprintf(number, sizeof number, "%d", cpu);
+        return core && (core->io_core_ours || journal_find(actor->journal, JOURNAL_CORE_ADD, instance->plugin->name, "", number));
+}
+
+void actor_mark_our_cores(const struct actor *actor) {
+        for (size_t i = 0; i < journal_n_entries(actor->journal); i++) {
+                const struct journal_entry *entry = journal_entry(actor->journal, i);
+                struct cpu *core = entry->kind == JOURNAL_CORE_ADD ? host_cpu(actor->host, atoi(entry->object)) : NULL;
+                if (core && entry->set_value)
+                        core->io_core_ours = core->io_core;
+        }
+}
+
 static bool listed(const char *ids, const char *id) {
         size_t length = strlen(id);
         for (const char *p = ids; *p; p += strcspn(p, " "), p += strspn(p, " "))
@@ -95,7 +111,6 @@ int actor_take_down_core(struct actor *actor, struct plugin_instance *instance, 
         int r = -ENOENT;
         const struct worker *present = worker[0] ? host_worker(actor->host, worker) : NULL;
         if (core && (worker[0] ? present && present->plugin == instance && present->pub.cpu == cpu : core->io_core && core->plugin == instance)) {
-                core->io_core_ours = true; /* units that were born there have no other home: see unit_go_home() */
                 if (worker[0])
                         close_worker(actor, worker);
                 send_units_home(actor, instance, cpu, worker, source);

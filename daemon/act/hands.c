@@ -199,19 +199,13 @@ static bool error_is_final(int error) {
         return error == -EINVAL || error_is_gone(error);
 }
 
-/* A unit that was born on a core of iocored's has no other original place than the one by birth. */
-static bool on_our_core(const struct actor *actor, const struct unit *unit) {
-        int cpu = unit->pub.worker && unit->pub.worker->cpu != IOCORE_CPU_ANY ? unit->pub.worker->cpu : unit->core;
-        const struct cpu *core = host_cpu(actor->host, cpu);
-        return core && core->io_core_ours;
-}
-
 int unit_go_home(struct actor *actor, const struct hand *hand, const char *live, const char *source, char *ret, bool *ret_changed) {
         bool ignored, *changed = ret_changed ? ret_changed : &ignored;
         *changed = false;
         if (!hand->unit)
                 return -ENOENT;
-        bool forget = on_our_core(actor, hand->unit);
+        /* A unit that was born on a core of iocored's has no other original place than the one by birth. */
+        bool forget = actor_core_is_ours(actor, hand->unit->plugin, unit_cpu(hand->unit));
         int first = 0;
         const struct journal_entry *entry = hand_entry(actor, hand);
         if (entry) {

@@ -36,6 +36,11 @@ static inline bool error_is_gone(int error) {
         return error == -ENOENT || error == -ENODEV || error == -ESRCH;
 }
 
+/* Where a unit is now: what the model derived is one epoch old, its worker is not. */
+static inline int unit_cpu(const struct unit *unit) {
+        return unit->pub.worker && unit->pub.worker->cpu != IOCORE_CPU_ANY ? unit->pub.worker->cpu : unit->core;
+}
+
 /* Puts a unit home: its original value if that can still be set, else where units are by birth. `live` as above. *ret_changed as above. */
 int unit_go_home(struct actor *actor, const struct hand *hand, const char *live, const char *source, char *ret, bool *ret_changed);
 
@@ -49,6 +54,10 @@ void object_set_manual(const struct actor *actor, const char *kind, const char *
 struct plugin_instance *actor_plugin(const struct actor *actor, const char *name);
 /* The ids of a plugin's workers, each followed by a space; to be freed. NULL: out of memory. */
 char *actor_worker_ids(const struct actor *actor, const struct plugin_instance *instance);
+/* Did iocored make this I/O core? The journal knows even while the plugin thinks that a closed core is none. */
+bool actor_core_is_ours(const struct actor *actor, const struct plugin_instance *instance, int cpu);
+/* Brings cpu.io_core_ours up to date after plugins said anew what is an I/O core. */
+void actor_mark_our_cores(const struct actor *actor);
 /* The worker that was made for `cpu` but never confirmed: bound to it, not of those that existed before, not the kernel's default. NULL: there is none. */
 struct worker *actor_unconfirmed_worker(const struct actor *actor, const struct plugin_instance *instance, int cpu, const char *ids_before);
 /*

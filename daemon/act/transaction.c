@@ -58,7 +58,7 @@ static int remember(struct run *run, struct undo *undo, const struct hand *hand,
         shorten(undo->kind, sizeof undo->kind, hand->knob->kind);
         shorten(undo->object, sizeof undo->object, hand->object);
         undo->instance = hand->instance;
-        undo->cpu_before = hand->unit ? hand->unit->core : IOCORE_CPU_ANY;
+        undo->cpu_before = hand->unit ? unit_cpu(hand->unit) : IOCORE_CPU_ANY;
         const struct journal_entry *entry = hand_entry(run->actor, hand);
         if (entry && entry->set_value)
                 memcpy(undo->source_before, entry->source, sizeof undo->source_before);
@@ -218,18 +218,18 @@ static int run_core_remove(struct run *run, struct step *step, struct undo *undo
         struct cpu *core = host_cpu(actor->host, step->cpu);
         if (!core)
                 return -EINVAL;
-        if (!core->io_core) {
-                step->result = STEP_UNCHANGED;
-                return 0;
-        }
-        if (!core->io_core_ours)
-                return -EPERM;
         struct plugin_instance *instance = core->plugin ? core->plugin : core_maker(actor);
         if (!instance || !instance->plugin->core_remove)
                 return -EOPNOTSUPP;
+        /* A core that the step before has closed may already be none to its plugin, but its worker is still there. */
+        if (!actor_core_is_ours(actor, instance, step->cpu)) {
+                step->result = STEP_UNCHANGED;
+                return core->io_core ? -EPERM : 0;
+        }
         char number[16], worker[IOCORE_ID_MAX];
         snprintf(number, sizeof number, "%d", step->cpu);
-        shorten(worker, sizeof worker, step->object[0] ? step->object : core->worker ? core->worker->pub.id : "");
+        const struct journal_entry *added = journal_find(actor->journal, JOURNAL_CORE_ADD, instance->plugin->name, "", number);
+        shorten(worker, sizeof worker, step->object[0] ? step->object : added && added->set_value ? added->set_value : "");
         shorten(step->old_value, sizeof step->old_value, worker);
         int r = announce_core(run, JOURNAL_CORE_REMOVE, instance, step->cpu, worker);
         if (r < 0)
@@ -408,6 +408,7 @@ int transaction_run(struct actor *actor, struct decision *decision) {
                 changed = changed || step->result == STEP_DONE;
         }
         decision->verdict = r < 0 ? VERDICT_FAILED : changed ? VERDICT_DONE : VERDICT_UNCHANGED;
+        actor_mark_our_cores(actor);
         free_undos(&run);
         return r;
 }
