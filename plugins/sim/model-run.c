@@ -204,9 +204,7 @@ static void share_cpus(struct model *model) {
                 struct model_cpu *cpu = worker->cpu >= 0 ? model->cpus + worker->cpu : NULL;
                 if (!cpu || worker->demand == 0)
                         continue;
-                worker->budget = worker->demand <= slice / cpu->n_active ? worker->demand : (slice - cpu->small_demand) / cpu->n_big;
-                if (worker->budget > slice)
-                        worker->budget = slice;
+                worker->budget = worker->demand <= slice / cpu->n_active ? slice / cpu->n_active : (slice - cpu->small_demand) / cpu->n_big;
         }
 }
 

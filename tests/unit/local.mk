@@ -28,3 +28,13 @@ tests_unit_test_vhost_thread_SOURCES = tests/unit/test-vhost-thread.c
 tests_unit_test_vhost_thread_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_vhost_thread_LDADD = libvhost-thread.la libiocored.la $(CMOCKA_LIBS)
 endif
+
+if HAVE_CMOCKA
+unit_programs += tests/unit/test-scenario tests/unit/test-model
+tests_unit_test_scenario_SOURCES = tests/unit/test-scenario.c
+tests_unit_test_scenario_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_scenario_LDADD = libsim-model.la $(HWLOC_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_model_SOURCES = tests/unit/test-model.c
+tests_unit_test_model_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_model_LDADD = libsim-model.la $(CMOCKA_LIBS)
+endif
