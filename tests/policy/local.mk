@@ -1,1 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+EXTRA_DIST += tests/policy/run
+if HAVE_CMOCKA
+policy_test_cflags = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -DSHIPPED_POLICIES=\"$(abs_top_srcdir)/policies\"
+policy_test_fixture = tests/policy/fixture.h tests/policy/fixture.c
+unit_programs += tests/policy/test-hostile tests/policy/test-shipped
+tests_policy_test_hostile_SOURCES = tests/policy/test-hostile.c $(policy_test_fixture)
+tests_policy_test_hostile_CFLAGS = $(policy_test_cflags)
+tests_policy_test_hostile_LDADD = libiocored.la $(CMOCKA_LIBS)
+tests_policy_test_shipped_SOURCES = tests/policy/test-shipped.c $(policy_test_fixture)
+tests_policy_test_shipped_CFLAGS = $(policy_test_cflags)
+tests_policy_test_shipped_LDADD = libiocored.la $(CMOCKA_LIBS)
+endif
