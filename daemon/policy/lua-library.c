@@ -119,7 +119,7 @@ static int bounded_rep(lua_State *lua) {
 
         luaL_argcheck(lua, count <= (lua_Integer) SANDBOX_STRING_MAX && (count <= 0 || (uint64_t) count * (length + separator_length) <= sizeof(result)), 2,
                       "result too long");
-        sandbox_charge(lua, count > 0 ? (uint64_t) count : 0);
+        sandbox_charge(lua, count > 0 ? (uint64_t) count / 4 : 0);
         for (lua_Integer i = 0; i < count; i++) {
                 memcpy(result + used, text, length);
                 used += length;

@@ -70,10 +70,16 @@ void sandbox_charge(lua_State *lua, uint64_t units) {
 }
 
 /* Charges without raising: the hook does, at the next instruction. */
-static void charge_bytes(struct lua_sandbox *sandbox, size_t bytes) {
+static void charge_bytes(struct lua_sandbox *sandbox, size_t bytes, const char *why) {
         sandbox->budget -= (int64_t) (bytes / BYTES_PER_UNIT);
         if (sandbox->budget <= 0 && !sandbox->exhausted)
-                sandbox_exhaust(sandbox, "instruction budget exceeded");
+                sandbox_exhaust(sandbox, why);
+}
+
+/* Lua answers a failed allocation with a whole garbage collection, and a policy may try again and again. */
+static void *refuse_memory(struct lua_sandbox *sandbox) {
+        charge_bytes(sandbox, lua_arena_used(sandbox->arena), "memory limit exceeded");
+        return NULL;
 }
 
 /* lua_Alloc. For a new block `old_size` is the type of the object that it is for. */
@@ -82,13 +88,13 @@ static void *allocate(void *userdata, void *pointer, size_t old_size, size_t siz
         bool larger = !pointer || size > old_size;
         void *result;
 
-        if (size > 0 && larger && (size > SANDBOX_BLOCK_MAX || (!pointer && old_size == LUA_TSTRING && size > SANDBOX_STRING_MAX + 64))) {
-                charge_bytes(sandbox, lua_arena_used(sandbox->arena));
-                return NULL;
-        }
+        if (larger && (size > SANDBOX_BLOCK_MAX || (!pointer && old_size == LUA_TSTRING && size > SANDBOX_STRING_MAX + 64)))
+                return refuse_memory(sandbox);
         result = lua_arena_resize(sandbox->arena, pointer, size);
-        if (size > 0)
-                charge_bytes(sandbox, result ? (larger ? size : 0) : lua_arena_used(sandbox->arena));
+        if (size > 0 && !result)
+                return refuse_memory(sandbox);
+        if (size > 0 && larger)
+                charge_bytes(sandbox, size, "instruction budget exceeded by allocations");
         return result;
 }
 

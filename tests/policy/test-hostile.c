@@ -46,7 +46,7 @@ static const struct hostile table[] = {
         { "memory_bomb", "t = {}", "while true do t[#t + 1] = {} end", STOPPED, "" },
         { "memory_bomb_behind_pcall", "t = {}", "while true do pcall(function() while true do t[#t + 1] = {} end end) end", STOPPED, "" },
         { "doubling_string", "", "local s = 'x' while true do s = s .. s end", STOPPED, "memory" },
-        { "doubling_string_behind_pcall", "", "while true do pcall(function() local s = 'x' while true do s = s .. s end end) end", STOPPED, "budget" },
+        { "doubling_string_behind_pcall", "", "while true do pcall(function() local s = 'x' while true do s = s .. s end end) end", STOPPED, "memory" },
         { "string_rep_of_a_gigabyte", "", "string.rep('x', 1000000000)", STOPPED, "too long" },
         { "string_rep_through_the_metatable", "", "local s = ('x'):rep(1000000000)", STOPPED, "too long" },
         { "string_rep_of_nothing_for_ever", "", "local s = (''):rep(3000000000)", STOPPED, "too long" },
