@@ -37,4 +37,8 @@ tests_unit_test_scenario_LDADD = libsim-model.la $(HWLOC_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_model_SOURCES = tests/unit/test-model.c
 tests_unit_test_model_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_model_LDADD = libsim-model.la $(CMOCKA_LIBS)
+unit_programs += tests/unit/test-sim-plugin
+tests_unit_test_sim_plugin_SOURCES = tests/unit/test-sim-plugin.c plugins/sim/sim.c
+tests_unit_test_sim_plugin_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_sim_plugin_LDADD = libiocored.la libsim-model.la $(CMOCKA_LIBS)
 endif
