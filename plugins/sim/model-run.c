@@ -141,7 +141,7 @@ static void prepare_queue(struct model *model, struct model_worker *worker, stru
                 queue->kicks = scale(new, idle_share, SCENARIO_SHARE);
                 if (queue->kicks == 0 && queue->pending == 0)
                         queue->kicks = 1;
-                queue->device->vm->exit_cycles += queue->kicks * costs->exit;
+                queue->device->vm->exit_cycles += minimum(queue->kicks * costs->exit, (uint64_t) queue->device->vm->scenario->n_vcpus * slice_cycles(model));
         }
         queue->pending += new;
         if (still)
@@ -172,7 +172,8 @@ static void prepare_worker(struct model *model, struct model_worker *worker) {
                 apply_loads(model, device);
                 for (size_t j = 0; j < device->n_queues; j++) {
                         prepare_queue(model, worker, device->queues + j, slowness, many_owners, still);
-                        worker->demand += device->queues[j].demand;
+                        /* only compared with the slice: more than some slices is as good as more, and sums of the largest costs stay in 64 bits */
+                        worker->demand += minimum(device->queues[j].demand, 4 * slice_cycles(model));
                         worker->polls |= device->queues[j].poll && !still;
                 }
         }

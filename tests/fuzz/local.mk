@@ -8,3 +8,11 @@ tests_fuzz_fuzz_thread_info_SOURCES = tests/fuzz/fuzz-thread-info.c
 tests_fuzz_fuzz_thread_info_LDADD = libvhost-thread.la
 tests_fuzz_fuzz_thread_info_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 endif
+
+EXTRA_DIST += tests/fuzz/corpus/scenario/small tests/fuzz/corpus/scenario/overload tests/fuzz/corpus/scenario/everything tests/fuzz/corpus/scenario/extremes
+if FUZZERS
+check_PROGRAMS += tests/fuzz/fuzz-scenario
+tests_fuzz_fuzz_scenario_SOURCES = tests/fuzz/fuzz-scenario.c
+tests_fuzz_fuzz_scenario_LDADD = libsim-model.la
+tests_fuzz_fuzz_scenario_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+endif
