@@ -182,5 +182,9 @@ echo "dump $work/dump" >"$work/fifo"
 holds "the FIFO takes commands" wait_until 10 grep -q '"default":.*"w.2"' "$work/dump"
 stop_simfs
 
+sed -n '/^{$/,/^}$/p' "$SOURCE/man/iocored-scenario.5" >"$work/example.json"
+start_simfs "$work/example.json" --speed 0
+ok $? "the example of iocored-scenario(5) is a scenario"
+stop_simfs
 is "$("$BUILD/tests/simfs/iocore-simfs" "$work" --scenario "$work/none.json" 2>&1)" "iocore-simfs: scenario $work/none.json: cannot be read: No such file or directory" "a scenario that cannot be read is told"
 tap_done
