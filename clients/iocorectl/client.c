@@ -30,7 +30,7 @@ int client_connect(struct client *client) {
         if (r >= 0)
                 return EXIT_OK;
         fprintf(stderr, "iocorectl: cannot reach the D-Bus \"%s\": %s\nGive the bus on which iocored runs with --bus ADDRESS.\n", address, strerror(-r));
-        return r == -EINVAL ? EXIT_USAGE : EXIT_UNREACHABLE;
+        return EXIT_UNREACHABLE;
 }
 
 static bool is_unreachable(const sd_bus_error *error, int r) {

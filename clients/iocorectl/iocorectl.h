@@ -135,6 +135,8 @@ int show_json(const cJSON *json, bool one_line);
 void show_field(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Writes `string` to stdout without the control characters that a terminal would act on. */
 void show_text(const char *string);
+/* Is the rule of a decision worth a word, or does its text begin with it anyway? */
+bool show_rule(const cJSON *decision);
 /* Escape sequence for a word by its meaning ("" without colours), and the one that ends it. */
 const char *colour_of(const struct client *client, const char *word);
 const char *colour_end(const struct client *client);

@@ -57,6 +57,13 @@ void show_text(const char *string) {
         }
 }
 
+bool show_rule(const cJSON *decision) {
+        const char *rule = json_text(decision, "rule"), *text = json_text(decision, "text");
+        const size_t length = strlen(rule);
+
+        return length > 0 && !(strncmp(text, rule, length) == 0 && text[length] == ':');
+}
+
 void show_field(const char *name, const char *format, ...) {
         char text[CELL_MAX];
         va_list arguments;

@@ -224,7 +224,7 @@ static int parse_question(struct client *client, char **arguments, int n, struct
 }
 
 static int show_answer(struct client *client, sd_bus_message *reply) {
-        _cleanup_(json_freep) cJSON *steps = NULL;
+        _cleanup_(json_freep) cJSON *json = cJSON_CreateObject(), *steps = NULL;
         const char *verdict, *rule, *text;
         const cJSON *step;
         int r;
@@ -234,20 +234,26 @@ static int show_answer(struct client *client, sd_bus_message *reply) {
                 r = message_to_json(reply, &steps);
         if (r < 0)
                 return client_error(client, &SD_BUS_ERROR_NULL, r);
-        if (client->json) {
-                _cleanup_(json_freep) cJSON *json = cJSON_CreateObject();
-
-                cJSON_AddStringToObject(json, "verdict", verdict);
-                cJSON_AddStringToObject(json, "rule", rule);
-                cJSON_AddStringToObject(json, "text", text);
-                if (cJSON_AddItemToObject(json, "steps", steps))
-                        (void) TAKE_PTR(steps);
+        cJSON_AddStringToObject(json, "verdict", verdict);
+        cJSON_AddStringToObject(json, "rule", rule);
+        cJSON_AddStringToObject(json, "text", text);
+        if (cJSON_AddItemToObject(json, "steps", steps))
+                (void) TAKE_PTR(steps);
+        if (client->json)
                 return show_json(json, false);
-        }
-        printf("%s%s%s%s%s: ", colour_of(client, verdict), verdict, colour_end(client), rule[0] ? " by the rule " : "", rule);
+
+        if (strcmp(verdict, "planned") == 0)
+                fputs("nothing forbids it: ", stdout);
+        else
+                printf("%s%s%s%s%s: ", colour_of(client, verdict), verdict, colour_end(client), show_rule(json) ? " by the rule " : "", show_rule(json) ? rule : "");
         show_text(text);
         putchar('\n');
-        cJSON_ArrayForEach(step, steps) show_field("step", "%s", cJSON_IsString(step) ? step->valuestring : "");
+        cJSON_ArrayForEach(step, cJSON_GetObjectItemCaseSensitive(json, "steps")) {
+                /* "...: pending" says what is known of all of them */
+                const char *words = cJSON_IsString(step) ? step->valuestring : "", *colon = strrchr(words, ':');
+
+                show_field("step", "%.*s", colon && strcmp(colon, ": pending") == 0 ? (int) (colon - words) : (int) strlen(words), words);
+        }
         return EXIT_OK;
 }
 

@@ -162,7 +162,7 @@ static void show_line(const struct client *client, const cJSON *d) {
         printf("%s %5.0f %s%-10s%s ", when, json_number(d, "id", 0), colour_of(client, verdict), verdict, colour_end(client));
         show_text(json_text(d, "source"));
         fputs(": ", stdout);
-        if (json_text(d, "rule")[0]) {
+        if (show_rule(d)) {
                 show_text(json_text(d, "rule"));
                 fputs(": ", stdout);
         }

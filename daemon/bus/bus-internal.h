@@ -35,6 +35,9 @@ struct bus {
         char (*changed)[IOCORE_NAME_MAX]; /* ids of objects */
         size_t n_changed, changed_allocated;
         bool manager_changed, inventory_changed;
+        char *state;             /* the answer to the last GetState; NULL when there was none or something changed since */
+        unsigned state_mask;
+        uint64_t state_epoch;
         bool submitting;         /* the decision that comes is that of a client's wish: the engine derives at once */
         uint64_t hold_until;     /* number of the epoch whose derived values show what was last decided */
 };
@@ -80,7 +83,9 @@ void *bus_class_find(const struct bus *bus, enum bus_class class, const char *id
 const char *bus_plugin_status_to_string(enum plugin_status status);
 /* Why no plugin of this host can do `action`; NULL: one can. */
 const char *bus_action_unavailable(const struct bus *bus, enum intent_action action);
-/* The snapshot as one JSON document. `sections`: NULL-terminated names, NULL or empty = all but queues. The caller frees. -EINVAL: no such section; -ENOMEM. */
-int bus_state_json(struct bus *bus, char **sections, char **ret);
+/* The snapshot as one JSON document. `sections`: NULL-terminated names, NULL or empty = all but queues. The same question gets the same answer within an
+ * epoch, so that a flood of them costs little; valid until the next call or bus_state_forget(), for when something changed. -EINVAL: no such section; -ENOMEM. */
+int bus_state_json(struct bus *bus, char **sections, const char **ret);
+void bus_state_forget(struct bus *bus);
 
 #endif

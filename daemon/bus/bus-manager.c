@@ -73,6 +73,15 @@ static void intent_init(struct intent *intent, enum intent_action action) {
 
 /* ---- what goes out */
 
+/* "rule: why", whether or not the planner's sentence begins with the rule's name itself. */
+static int refuse(const struct decision *decision, sd_bus_error *error) {
+        const size_t length = strlen(decision->rule);
+        const bool named = strncmp(decision->text, decision->rule, length) == 0 && decision->text[length] == ':';
+
+        return sd_bus_error_setf(error, BUS_ERROR_REFUSED, "%s%s%s (decision %" PRIu64 ")", named ? "" : decision->rule, named ? "" : ": ", decision->text,
+                                 decision->id);
+}
+
 static int submit(struct bus *bus, sd_bus_message *message, struct intent *intent, const char *reason, sd_bus_error *error) {
         const struct decision *decision = NULL;
         int r;
@@ -92,7 +101,7 @@ static int submit(struct bus *bus, sd_bus_message *message, struct intent *inten
         switch (decision->verdict) {
         case VERDICT_REFUSED:
         case VERDICT_SUPERSEDED:
-                return sd_bus_error_setf(error, BUS_ERROR_REFUSED, "%s: %s (decision %" PRIu64 ")", decision->rule, decision->text, decision->id);
+                return refuse(decision, error);
         case VERDICT_FAILED:
                 return sd_bus_error_setf(error, BUS_ERROR_FAILED, "%s (decision %" PRIu64 ")", decision->text, decision->id);
         default:
@@ -287,6 +296,8 @@ METHOD(method_reload) {
         r = engine_reload(bus->engine, errors);
         if (fclose(errors) != 0)
                 return -ENOMEM;
+        if (size > 0 && text[size - 1] == '\n')
+                text[size - 1] = '\0';
         if (r == -EINVAL)
                 return sd_bus_error_setf(error, BUS_ERROR_INVALID, "The configuration has errors, the old one stays:\n%s", text);
         return r < 0 ? r : sd_bus_reply_method_return(message, NULL);
@@ -436,10 +447,13 @@ METHOD(method_decision) {
 }
 
 METHOD(method_get_state) {
-        _cleanup_free_ char *json = NULL;
+        const char *json = NULL;
         char **sections = NULL;
         int r;
 
+        /* a flood of calls that nobody waits for costs nothing */
+        if (sd_bus_message_get_expect_reply(message) == 0)
+                return 1;
         r = sd_bus_message_read_strv(message, &sections);
         if (r >= 0)
                 r = bus_state_json(userdata, sections, &json);

@@ -180,7 +180,7 @@ static const sd_bus_vtable core_vtable[] = {
         SD_BUS_PROPERTY("IOCore", "b", get_bool, offsetof(struct cpu, io_core), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Ours", "b", get_bool, offsetof(struct cpu, io_core_ours), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Worker", "(so)", get_worker_reference, offsetof(struct cpu, worker), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_PROPERTY("Units", "a(so)", get_core_units, 0, 0),
+        SD_BUS_PROPERTY("Units", "a(so)", get_core_units, 0, SD_BUS_VTABLE_PROPERTY_EXPLICIT),
         SD_BUS_PROPERTY("BusyShare", "d", get_core_busy, 0, 0),
         SD_BUS_PROPERTY("Load", "d", NULL, offsetof(struct cpu, load), 0),
         SD_BUS_PROPERTY("LoadAverage", "d", NULL, offsetof(struct cpu, load_average), 0),
@@ -197,7 +197,7 @@ static const sd_bus_vtable worker_vtable[] = {
         SD_BUS_PROPERTY("Shared", "b", get_bool, offsetof(struct worker, pub.shared), 0),
         SD_BUS_PROPERTY("Default", "b", get_bool, offsetof(struct worker, pub.is_default), 0),
         SD_BUS_PROPERTY("State", "s", get_object_state, offsetof(struct worker, state), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_PROPERTY("Units", "a(so)", get_worker_units, 0, 0),
+        SD_BUS_PROPERTY("Units", "a(so)", get_worker_units, 0, SD_BUS_VTABLE_PROPERTY_EXPLICIT),
         SD_BUS_PROPERTY("Load", "d", NULL, offsetof(struct worker, load), 0),
         SD_BUS_PROPERTY("LoadAverage", "d", NULL, offsetof(struct worker, load_average), 0),
         SD_BUS_PROPERTY("WaitShare", "d", NULL, offsetof(struct worker, wait_share), 0),
@@ -226,8 +226,8 @@ static const sd_bus_vtable device_vtable[] = {
         SD_BUS_PROPERTY("Id", "s", get_string, offsetof(struct device, pub.id), SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("Owner", "i", get_pid, offsetof(struct device, pub.owner), 0),
         SD_BUS_PROPERTY("Backend", "s", get_string, offsetof(struct device, pub.backend), 0),
-        SD_BUS_PROPERTY("Units", "a(so)", get_device_units, 0, 0),
-        SD_BUS_PROPERTY("Queues", "a(so)", get_device_queues, 0, 0),
+        SD_BUS_PROPERTY("Units", "a(so)", get_device_units, 0, SD_BUS_VTABLE_PROPERTY_EXPLICIT),
+        SD_BUS_PROPERTY("Queues", "a(so)", get_device_queues, 0, SD_BUS_VTABLE_PROPERTY_EXPLICIT),
         SD_BUS_VTABLE_END,
 };
 
@@ -325,7 +325,7 @@ static const sd_bus_vtable domain_vtable[] = {
         SD_BUS_PROPERTY("Node", "i", NULL, offsetof(struct domain, pub.node), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("VCPUs", "u", NULL, offsetof(struct domain, pub.n_vcpus), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Pid", "i", get_pid, offsetof(struct domain, pub.pid), 0),
-        SD_BUS_PROPERTY("Units", "a(so)", get_domain_units, 0, 0),
+        SD_BUS_PROPERTY("Units", "a(so)", get_domain_units, 0, SD_BUS_VTABLE_PROPERTY_EXPLICIT),
         SD_BUS_VTABLE_END,
 };
 

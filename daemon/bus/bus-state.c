@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The snapshot of the whole host as one JSON document, for programs that want everything at once. */
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 #include <time.h>
 
@@ -38,12 +39,42 @@ static const char *state_name(enum object_state state) {
         return state == OBJECT_MANUAL ? "manual" : "active";
 }
 
-/* cJSON's functions take NULL and do nothing: a document that memory did not suffice for lacks members, and most likely cannot be printed either. */
+/* Names are literals and are not copied. cJSON's functions take NULL and do nothing: a document that memory did not suffice for lacks members, and
+ * most likely cannot be printed either. */
+static cJSON *add(cJSON *to, const char *name, cJSON *item) {
+        if (item && !cJSON_AddItemToObjectCS(to, name, item)) {
+                cJSON_Delete(item);
+                return NULL;
+        }
+        return item;
+}
+
+/* Six decimals are more than any of these values is good for, and print in a third of the time of seventeen. Large ones are counters and stay exact. */
+static void add_number(cJSON *to, const char *name, double value) {
+        (void) add(to, name, cJSON_CreateNumber(fabs(value) < 1e9 ? round(value * 1e6) / 1e6 : value));
+}
+
 static void add_number_or_null(cJSON *to, const char *name, bool known, double value) {
         if (known)
-                cJSON_AddNumberToObject(to, name, value);
+                add_number(to, name, value);
         else
-                cJSON_AddNullToObject(to, name);
+                (void) add(to, name, cJSON_CreateNull());
+}
+
+static void add_bool(cJSON *to, const char *name, bool value) {
+        (void) add(to, name, cJSON_CreateBool(value));
+}
+
+static void add_string(cJSON *to, const char *name, const char *value) {
+        (void) add(to, name, cJSON_CreateString(value));
+}
+
+static cJSON *add_array(cJSON *to, const char *name) {
+        return add(to, name, cJSON_CreateArray());
+}
+
+static cJSON *add_object(cJSON *to, const char *name) {
+        return add(to, name, cJSON_CreateObject());
 }
 
 static cJSON *append_object(cJSON *array) {
@@ -63,15 +94,15 @@ static void add_nodes(struct bus *bus, cJSON *to) {
                 const struct node *node = host->nodes + i;
                 cJSON *json = append_object(to);
 
-                cJSON_AddNumberToObject(json, "node", node->topology->node);
-                cJSON_AddNumberToObject(json, "cpus", hwloc_bitmap_weight(node->topology->cpus));
-                cJSON_AddNumberToObject(json, "io_cores", (double) node->n_io_cores);
-                cJSON_AddNumberToObject(json, "vm_cores", (double) node->n_vm_cores);
-                cJSON_AddNumberToObject(json, "units", (double) node->n_units);
-                cJSON_AddNumberToObject(json, "io_load", node->io_load);
+                add_number(json, "node", node->topology->node);
+                add_number(json, "cpus", hwloc_bitmap_weight(node->topology->cpus));
+                add_number(json, "io_cores", (double) node->n_io_cores);
+                add_number(json, "vm_cores", (double) node->n_vm_cores);
+                add_number(json, "units", (double) node->n_units);
+                add_number(json, "io_load", node->io_load);
                 add_number_or_null(json, "io_load_average", node->io_load_average >= 0, node->io_load_average);
-                cJSON_AddNumberToObject(json, "io_idle", node->io_idle);
-                cJSON_AddNumberToObject(json, "unplaced_load", node->unplaced_load);
+                add_number(json, "io_idle", node->io_idle);
+                add_number(json, "unplaced_load", node->unplaced_load);
                 add_number_or_null(json, "vm_idle", node->vm_sampled, node->vm_idle);
         }
 }
@@ -86,21 +117,21 @@ static void add_cores(struct bus *bus, cJSON *to) {
                 if (!cpu->topology->present)
                         continue;
                 json = append_object(to);
-                cJSON_AddNumberToObject(json, "cpu", cpu->topology->cpu);
-                cJSON_AddNumberToObject(json, "node", cpu->topology->node);
-                cJSON_AddNumberToObject(json, "physical_core", cpu->topology->core);
-                cJSON_AddBoolToObject(json, "online", cpu->topology->online);
-                cJSON_AddBoolToObject(json, "isolated", cpu->topology->isolated);
-                cJSON_AddBoolToObject(json, "io_core", cpu->io_core);
-                cJSON_AddBoolToObject(json, "ours", cpu->io_core_ours);
-                cJSON_AddStringToObject(json, "worker", cpu->worker ? cpu->worker->pub.id : "");
+                add_number(json, "cpu", cpu->topology->cpu);
+                add_number(json, "node", cpu->topology->node);
+                add_number(json, "physical_core", cpu->topology->core);
+                add_bool(json, "online", cpu->topology->online);
+                add_bool(json, "isolated", cpu->topology->isolated);
+                add_bool(json, "io_core", cpu->io_core);
+                add_bool(json, "ours", cpu->io_core_ours);
+                add_string(json, "worker", cpu->worker ? cpu->worker->pub.id : "");
                 add_number_or_null(json, "busy", cpu->sampled, cpu->busy_share);
                 if (!cpu->io_core)
                         continue;
-                cJSON_AddNumberToObject(json, "units", (double) cpu->n_units);
-                cJSON_AddNumberToObject(json, "load", cpu->load);
+                add_number(json, "units", (double) cpu->n_units);
+                add_number(json, "load", cpu->load);
                 add_number_or_null(json, "load_average", cpu->load_average >= 0, cpu->load_average);
-                cJSON_AddNumberToObject(json, "wait", cpu->wait_share);
+                add_number(json, "wait", cpu->wait_share);
         }
 }
 
@@ -111,16 +142,16 @@ static void add_workers(struct bus *bus, cJSON *to) {
                 const struct worker *worker = host->workers[i];
                 cJSON *json = append_object(to);
 
-                cJSON_AddStringToObject(json, "id", worker->pub.id);
-                cJSON_AddNumberToObject(json, "cpu", worker->pub.cpu);
-                cJSON_AddNumberToObject(json, "pid", worker->pub.pid);
-                cJSON_AddBoolToObject(json, "locked", worker->pub.locked);
-                cJSON_AddBoolToObject(json, "shared", worker->pub.shared);
-                cJSON_AddBoolToObject(json, "default", worker->pub.is_default);
-                cJSON_AddStringToObject(json, "state", state_name(worker->state));
+                add_string(json, "id", worker->pub.id);
+                add_number(json, "cpu", worker->pub.cpu);
+                add_number(json, "pid", worker->pub.pid);
+                add_bool(json, "locked", worker->pub.locked);
+                add_bool(json, "shared", worker->pub.shared);
+                add_bool(json, "default", worker->pub.is_default);
+                add_string(json, "state", state_name(worker->state));
                 add_number_or_null(json, "load", worker->n_samples >= 2, worker->load);
                 add_number_or_null(json, "load_average", worker->load_average >= 0, worker->load_average);
-                cJSON_AddNumberToObject(json, "wait", worker->wait_share);
+                add_number(json, "wait", worker->wait_share);
         }
 }
 
@@ -131,14 +162,14 @@ static void add_units(struct bus *bus, cJSON *to) {
                 const struct unit *unit = host->units[i];
                 cJSON *json = append_object(to);
 
-                cJSON_AddStringToObject(json, "id", unit->pub.id);
-                cJSON_AddStringToObject(json, "domain", unit->pub.domain);
-                cJSON_AddStringToObject(json, "device", unit->pub.device ? unit->pub.device->id : "");
-                cJSON_AddStringToObject(json, "worker", unit->pub.worker ? unit->pub.worker->id : "");
-                cJSON_AddNumberToObject(json, "core", unit->core);
-                cJSON_AddNumberToObject(json, "node", unit->pub.node);
-                cJSON_AddNumberToObject(json, "owner", unit->pub.owner);
-                cJSON_AddStringToObject(json, "state", state_name(unit->state));
+                add_string(json, "id", unit->pub.id);
+                add_string(json, "domain", unit->pub.domain);
+                add_string(json, "device", unit->pub.device ? unit->pub.device->id : "");
+                add_string(json, "worker", unit->pub.worker ? unit->pub.worker->id : "");
+                add_number(json, "core", unit->core);
+                add_number(json, "node", unit->pub.node);
+                add_number(json, "owner", unit->pub.owner);
+                add_string(json, "state", state_name(unit->state));
                 add_number_or_null(json, "load", unit->rates_valid, unit->load);
                 add_number_or_null(json, "load_average", unit->load_average >= 0, unit->load_average);
                 add_number_or_null(json, "bytes_per_second", unit->rates_valid, unit->bytes_per_second);
@@ -152,9 +183,9 @@ static void add_devices(struct bus *bus, cJSON *to) {
                 const struct device *device = host->devices[i];
                 cJSON *json = append_object(to);
 
-                cJSON_AddStringToObject(json, "id", device->pub.id);
-                cJSON_AddNumberToObject(json, "owner", device->pub.owner);
-                cJSON_AddStringToObject(json, "backend", device->pub.backend);
+                add_string(json, "id", device->pub.id);
+                add_number(json, "owner", device->pub.owner);
+                add_string(json, "backend", device->pub.backend);
         }
 }
 
@@ -165,30 +196,30 @@ static void add_domains(struct bus *bus, cJSON *to) {
                 const struct domain *domain = host->domains[i];
                 cJSON *json = append_object(to);
 
-                cJSON_AddStringToObject(json, "name", domain->pub.id);
-                cJSON_AddStringToObject(json, "uuid", domain->pub.uuid);
-                cJSON_AddStringToObject(json, "state", bus_domain_state_to_string(domain->pub.state));
-                cJSON_AddNumberToObject(json, "node", domain->pub.node);
-                cJSON_AddNumberToObject(json, "vcpus", domain->pub.n_vcpus);
-                cJSON_AddNumberToObject(json, "pid", domain->pub.pid);
+                add_string(json, "name", domain->pub.id);
+                add_string(json, "uuid", domain->pub.uuid);
+                add_string(json, "state", bus_domain_state_to_string(domain->pub.state));
+                add_number(json, "node", domain->pub.node);
+                add_number(json, "vcpus", domain->pub.n_vcpus);
+                add_number(json, "pid", domain->pub.pid);
         }
 }
 
 static void add_parameter(cJSON *to, const struct policy_parameter *parameter) {
         cJSON *json = append_object(to);
 
-        cJSON_AddStringToObject(json, "name", parameter->name);
+        add_string(json, "name", parameter->name);
         if (parameter->is_boolean) {
-                cJSON_AddBoolToObject(json, "value", parameter->value != 0);
-                cJSON_AddBoolToObject(json, "default", parameter->fallback != 0);
+                add_bool(json, "value", parameter->value != 0);
+                add_bool(json, "default", parameter->fallback != 0);
         } else {
-                cJSON_AddNumberToObject(json, "value", parameter->value);
-                cJSON_AddNumberToObject(json, "default", parameter->fallback);
-                cJSON_AddNumberToObject(json, "minimum", parameter->minimum);
-                cJSON_AddNumberToObject(json, "maximum", parameter->maximum);
+                add_number(json, "value", parameter->value);
+                add_number(json, "default", parameter->fallback);
+                add_number(json, "minimum", parameter->minimum);
+                add_number(json, "maximum", parameter->maximum);
         }
-        cJSON_AddStringToObject(json, "unit", parameter->unit);
-        cJSON_AddStringToObject(json, "doc", parameter->doc);
+        add_string(json, "unit", parameter->unit);
+        add_string(json, "doc", parameter->doc);
 }
 
 static void add_policies(struct bus *bus, cJSON *to) {
@@ -198,17 +229,17 @@ static void add_policies(struct bus *bus, cJSON *to) {
                 const struct policy_info *policy = policy_set_info(set, i);
                 cJSON *json = append_object(to), *parameters;
 
-                cJSON_AddStringToObject(json, "name", policy->name);
-                cJSON_AddStringToObject(json, "file", policy->file);
-                cJSON_AddStringToObject(json, "path", policy->path ? policy->path : "");
-                cJSON_AddStringToObject(json, "doc", policy->doc);
-                cJSON_AddNumberToObject(json, "priority", policy->priority);
-                cJSON_AddStringToObject(json, "state", policy_state_to_string(policy->state));
-                cJSON_AddStringToObject(json, "error", policy->error);
-                cJSON_AddNumberToObject(json, "runs", (double) policy->n_runs);
-                cJSON_AddNumberToObject(json, "intents", (double) policy->n_intents);
-                cJSON_AddNumberToObject(json, "memory_bytes", (double) policy->memory_bytes);
-                parameters = cJSON_AddArrayToObject(json, "parameters");
+                add_string(json, "name", policy->name);
+                add_string(json, "file", policy->file);
+                add_string(json, "path", policy->path ? policy->path : "");
+                add_string(json, "doc", policy->doc);
+                add_number(json, "priority", policy->priority);
+                add_string(json, "state", policy_state_to_string(policy->state));
+                add_string(json, "error", policy->error);
+                add_number(json, "runs", (double) policy->n_runs);
+                add_number(json, "intents", (double) policy->n_intents);
+                add_number(json, "memory_bytes", (double) policy->memory_bytes);
+                parameters = add_array(json, "parameters");
                 for (size_t j = 0; j < policy->n_parameters; j++)
                         add_parameter(parameters, policy->parameters + j);
         }
@@ -223,14 +254,14 @@ static void add_queues(struct bus *bus, cJSON *to) {
                 const uint32_t fields = queue->pub.fields;
                 cJSON *json = append_object(to);
 
-                cJSON_AddStringToObject(json, "id", queue->pub.id);
-                cJSON_AddStringToObject(json, "unit", queue->pub.unit ? queue->pub.unit->id : "");
-                cJSON_AddStringToObject(json, "device", queue->pub.device ? queue->pub.device->id : "");
-                cJSON_AddNumberToObject(json, "index", queue->pub.index);
-                cJSON_AddBoolToObject(json, "can_poll", queue->pub.can_poll);
-                cJSON_AddBoolToObject(json, "poll", queue->pub.poll);
-                cJSON_AddStringToObject(json, "state", state_name(queue->state));
-                cJSON_AddBoolToObject(json, "fresh", valid);
+                add_string(json, "id", queue->pub.id);
+                add_string(json, "unit", queue->pub.unit ? queue->pub.unit->id : "");
+                add_string(json, "device", queue->pub.device ? queue->pub.device->id : "");
+                add_number(json, "index", queue->pub.index);
+                add_bool(json, "can_poll", queue->pub.can_poll);
+                add_bool(json, "poll", queue->pub.poll);
+                add_string(json, "state", state_name(queue->state));
+                add_bool(json, "fresh", valid);
                 /* what the kernel does not tell is null; what was not looked at because it is idle is 0 */
                 add_number_or_null(json, "load", fields & IOCORE_QUEUE_BUSY, valid ? queue->load : 0);
                 add_number_or_null(json, "bytes_per_second", fields & IOCORE_QUEUE_BYTES, valid ? queue->bytes_per_second : 0);
@@ -253,17 +284,17 @@ static const struct section {
 };
 
 static void add_decision(cJSON *to, const struct decision *decision) {
-        cJSON *json = cJSON_AddObjectToObject(to, "last_decision");
+        cJSON *json = add_object(to, "last_decision");
 
-        cJSON_AddNumberToObject(json, "id", (double) decision->id);
-        cJSON_AddNumberToObject(json, "usec", (double) decision->usec);
-        cJSON_AddStringToObject(json, "source", decision->intent.source);
-        cJSON_AddStringToObject(json, "action", intent_action_to_string(decision->intent.action));
-        cJSON_AddStringToObject(json, "object", decision->intent.object);
-        cJSON_AddStringToObject(json, "reason", decision->intent.reason);
-        cJSON_AddStringToObject(json, "verdict", verdict_to_string(decision->verdict));
-        cJSON_AddStringToObject(json, "rule", decision->rule);
-        cJSON_AddStringToObject(json, "text", decision->text);
+        add_number(json, "id", (double) decision->id);
+        add_number(json, "usec", (double) decision->usec);
+        add_string(json, "source", decision->intent.source);
+        add_string(json, "action", intent_action_to_string(decision->intent.action));
+        add_string(json, "object", decision->intent.object);
+        add_string(json, "reason", decision->intent.reason);
+        add_string(json, "verdict", verdict_to_string(decision->verdict));
+        add_string(json, "rule", decision->rule);
+        add_string(json, "text", decision->text);
 }
 
 /* The newest decision that changed something (or would have), else the newest. */
@@ -289,78 +320,89 @@ static void add_daemon(struct bus *bus, cJSON *to) {
         cJSON *array;
 
         (void) clock_gettime(CLOCK_REALTIME, &now);
-        cJSON_AddStringToObject(to, "version", PACKAGE_VERSION);
-        cJSON_AddStringToObject(to, "mode", mode_to_string(engine_mode(bus->engine)));
-        cJSON_AddNumberToObject(to, "usec", (double) now.tv_sec * 1e6 + (double) (now.tv_nsec / 1000));
-        cJSON_AddNumberToObject(to, "epoch", (double) host->epoch);
-        cJSON_AddNumberToObject(to, "epoch_usec", (double) engine_config(bus->engine)->epoch_usec);
-        cJSON_AddNumberToObject(to, "overruns", (double) statistics->overruns);
-        cJSON_AddNumberToObject(to, "last_epoch_usec", (double) statistics->last_epoch_usec);
-        cJSON_AddNumberToObject(to, "worst_epoch_usec", (double) statistics->worst_epoch_usec);
-        cJSON_AddNumberToObject(to, "last_late_usec", (double) statistics->last_late_usec);
-        cJSON_AddNumberToObject(to, "worst_late_usec", (double) statistics->worst_late_usec);
-        cJSON_AddNumberToObject(to, "malformed", (double) statistics->malformed);
-        cJSON_AddNumberToObject(to, "decisions", (double) statistics->decisions);
-        cJSON_AddNumberToObject(to, "changes", (double) (journal ? journal_n_entries(journal) : 0));
+        add_string(to, "version", PACKAGE_VERSION);
+        add_string(to, "mode", mode_to_string(engine_mode(bus->engine)));
+        add_number(to, "usec", (double) now.tv_sec * 1e6 + (double) (now.tv_nsec / 1000));
+        add_number(to, "epoch", (double) host->epoch);
+        add_number(to, "epoch_usec", (double) engine_config(bus->engine)->epoch_usec);
+        add_number(to, "overruns", (double) statistics->overruns);
+        add_number(to, "last_epoch_usec", (double) statistics->last_epoch_usec);
+        add_number(to, "worst_epoch_usec", (double) statistics->worst_epoch_usec);
+        add_number(to, "last_late_usec", (double) statistics->last_late_usec);
+        add_number(to, "worst_late_usec", (double) statistics->worst_late_usec);
+        add_number(to, "malformed", (double) statistics->malformed);
+        add_number(to, "decisions", (double) statistics->decisions);
+        add_number(to, "changes", (double) (journal ? journal_n_entries(journal) : 0));
 
-        array = cJSON_AddArrayToObject(to, "plugins");
+        array = add_array(to, "plugins");
         for (size_t i = 0; i < plugin_set_size(plugins); i++) {
                 const struct plugin_info *plugin = plugin_set_info(plugins, i);
                 cJSON *json = append_object(array);
 
-                cJSON_AddStringToObject(json, "name", plugin->name);
-                cJSON_AddStringToObject(json, "status", bus_plugin_status_to_string(plugin->status));
-                cJSON_AddStringToObject(json, "reason", plugin->reason);
+                add_string(json, "name", plugin->name);
+                add_string(json, "status", bus_plugin_status_to_string(plugin->status));
+                add_string(json, "reason", plugin->reason);
         }
-        array = cJSON_AddObjectToObject(to, "unavailable");
+        array = add_object(to, "unavailable");
         for (enum intent_action action = 0; action < INTENT_SET; action++) {
                 const char *why = bus_action_unavailable(bus, action);
 
                 if (why)
-                        cJSON_AddStringToObject(array, intent_action_to_string(action), why);
+                        add_string(array, intent_action_to_string(action), why);
         }
         if (decision)
                 add_decision(to, decision);
 }
 
-static bool is_wanted(const struct section *section, char **wanted) {
-        if (!wanted || !wanted[0])
-                return !section->on_request;
-        for (char **name = wanted; *name; name++)
-                if (strcmp(*name, section->name) == 0)
-                        return true;
-        return false;
-}
+/* A bit for each section; -EINVAL: there is no such section. */
+static int sections_to_mask(char **sections, unsigned *ret) {
+        unsigned mask = 0;
 
-static bool are_known(char **wanted) {
-        size_t n = 0;
+        for (size_t i = 0; (!sections || !sections[0]) && i < ELEMENTSOF(sections_known); i++)
+                if (!sections_known[i].on_request)
+                        mask |= 1u << i;
+        for (char **name = sections; name && *name; name++) {
+                size_t i = 0;
 
-        for (char **name = wanted; name && *name; name++, n++) {
-                bool known = false;
-
-                for (size_t i = 0; i < ELEMENTSOF(sections_known); i++)
-                        known = known || strcmp(*name, sections_known[i].name) == 0;
-                if (!known || n >= ELEMENTSOF(sections_known))
-                        return false;
+                while (i < ELEMENTSOF(sections_known) && strcmp(*name, sections_known[i].name) != 0)
+                        i++;
+                if (i == ELEMENTSOF(sections_known))
+                        return -EINVAL;
+                mask |= 1u << i;
         }
-        return true;
+        *ret = mask;
+        return 0;
 }
 
-int bus_state_json(struct bus *bus, char **sections, char **ret) {
+int bus_state_json(struct bus *bus, char **sections, const char **ret) {
         _cleanup_(json_freep) cJSON *root = NULL;
+        const uint64_t epoch = engine_host(bus->engine)->epoch;
+        unsigned mask;
         char *text;
 
-        if (!are_known(sections))
+        if (sections_to_mask(sections, &mask) < 0)
                 return -EINVAL;
         engine_refresh(bus->engine);
+        if (bus->state && bus->state_mask == mask && bus->state_epoch == epoch) {
+                *ret = bus->state;
+                return 0;
+        }
         root = cJSON_CreateObject();
         add_daemon(bus, root);
         for (size_t i = 0; i < ELEMENTSOF(sections_known); i++)
-                if (is_wanted(sections_known + i, sections))
-                        sections_known[i].add(bus, cJSON_AddArrayToObject(root, sections_known[i].name));
+                if (mask & 1u << i)
+                        sections_known[i].add(bus, add_array(root, sections_known[i].name));
         text = cJSON_PrintUnformatted(root);
         if (!text)
                 return -ENOMEM;
-        *ret = text;
+        bus_state_forget(bus);
+        *ret = bus->state = text;
+        bus->state_mask = mask;
+        bus->state_epoch = epoch;
         return 0;
+}
+
+void bus_state_forget(struct bus *bus) {
+        cJSON_free(bus->state);
+        bus->state = NULL;
 }

@@ -64,6 +64,7 @@ static void on_decided(void *userdata, const struct decision *decision) {
         struct bus *bus = userdata;
         int r;
 
+        bus_state_forget(bus);
         if (!bus->submitting)
                 bus->hold_until = engine_host(bus->engine)->epoch + 1;
         for (size_t i = 0; i < decision->n_steps; i++)
@@ -79,6 +80,7 @@ static void on_decided(void *userdata, const struct decision *decision) {
 void bus_event(struct bus *bus, const char *kind, const char *object, const char *text) {
         int r;
 
+        bus_state_forget(bus);
         if (strcmp(kind, "overrun") != 0) {
                 if (object && object[0] != '\0')
                         note_change(bus, object);
@@ -302,6 +304,7 @@ struct bus *bus_free(struct bus *bus) {
         sd_event_source_disable_unref(bus->flush);
         sd_event_unref(bus->event);
         bus_announce_free(bus->announced);
+        bus_state_forget(bus);
         free(bus->changed);
         free(bus->address);
         free(bus);
