@@ -3,10 +3,11 @@
 """A D-Bus client that may misbehave: speaks the wire protocol itself, so that it can send what no library would.
 
 raw-client.py SOCKET WHAT [N]
-  huge N        a call with a string of N bytes; prints the error's name
+  huge N        calls with a string of N bytes; prints the errors' names, "dropped" when the bus ends the connection
   utf8          a call with a string that is not UTF-8; prints "dropped" when the bus ends the connection
-  flood N       N calls of GetState whose answers are not read until the end; prints how many came
-  managed N     N calls of GetManagedObjects, answers not read
+  flood N       N calls of GetState, a hundred at a time; prints how many were answered
+  noreply N     N calls of GetState that want no answer, and one that does
+  managed N     N calls of GetManagedObjects, a hundred at a time
   subscribe N   N match rules, then asks for the version; prints how many rules the bus granted
   vanish N      N connections that call and end without reading; prints N
   types         calls with arguments of the wrong types; prints the errors' names
@@ -122,9 +123,12 @@ class Client:
 
 
 def huge(path, n):
-    client = Client(path)
-    print(client.answer(client.call("Move", "sis", ("d" * n, 0, "r")))[2])
-    print(client.answer(client.call("Grow", "iis", (-1, -1, "r" * n)))[2])
+    for member, types_, values in (("Move", "sis", ("d" * n, 0, "r")), ("Grow", "iis", (-1, -1, "r" * n))):
+        try:
+            client = Client(path)
+            print(client.answer(client.call(member, types_, values))[2])
+        except ConnectionError:
+            print("dropped")
 
 
 def utf8(path, _):
@@ -136,18 +140,24 @@ def utf8(path, _):
 
 
 def flood(path, n, **what):
+    """The bus lets a connection have 128 calls under way: 100 are, all the time."""
     client = Client(path)
     arguments = what or {"member": "GetState", "types": "as", "values": (["nodes"],)}
-    last = 0
+    sent = answered = 0
+    while answered < n:
+        while sent < n and sent - answered < 100:
+            client.call(**arguments)
+            sent += 1
+        answered += client.message()[0] == METHOD_RETURN
+    print(answered)
+
+
+def noreply(path, n):
+    client = Client(path)
     for _ in range(n):
-        last = client.call(**arguments)
-    answers = 0
-    while True:
-        kind, serial, _ = client.message()
-        answers += kind in (METHOD_RETURN, ERROR)
-        if serial == last:
-            break
-    print(answers)
+        client.call("GetState", "as", (["queues"],), flags=NO_REPLY_EXPECTED)
+    assert client.answer(client.call("GetState", "as", (["nodes"],)))[0] == METHOD_RETURN
+    print(n)
 
 
 def managed(path, n):
@@ -181,7 +191,7 @@ def types(path, _):
 
 def main():
     path, what, n = sys.argv[1], sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 1
-    {f.__name__: f for f in (huge, utf8, flood, managed, subscribe, vanish, types)}[what](path, n)
+    {f.__name__: f for f in (huge, utf8, flood, noreply, managed, subscribe, vanish, types)}[what](path, n)
 
 
 main()

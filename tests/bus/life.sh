@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The bus goes and comes back; a second daemon; a big host; the end.
+
+daemon_on_bus() { ctl status; }
+
+# big_scenario FILE: 10,000 queues, of which a few are busy
+big_scenario() {
+  /usr/bin/python3 - >"$1" <<'END'
+vms = []
+for vm in range(250):
+    devices = []
+    for device in range(10):
+        load = '{ "at": 0, "queue": 1, "packets": 10, "bytes": 100 }' if device == 0 and vm < 20 else ""
+        devices.append('{ "queues": 4, "backend": "tap-%d-%d", "load": [ %s ] }' % (vm, device, load))
+    vms.append('{ "name": "vm%d", "vcpus": 1, "node": %d, "pid": %d, "devices": [ %s ] }' % (vm, vm % 2, 5000001 + vm, ", ".join(devices)))
+print('{ "name": "big", "seed": 1, "duration": 100000, "topology": { "sockets": 2, "nodes": 2, "cores": 16, "threads": 1, "ghz": 2.2 }, "vms": [ %s ] }' % ", ".join(vms))
+END
+}
+
+test_life() {
+  local before
+
+  before=$(epoch)
+  stop_bus
+  holds "no bus is status 3" status 3 ctl status
+  start_bus
+  holds "the daemon comes back after the bus" wait_until 20 daemon_on_bus
+  holds "it went on deciding meanwhile" past_epoch "$before"
+  holds "and a wish is granted" ctl grow --cpu 3
+  ctl shrink --cpu 3 >/dev/null
+
+  sed "s|^journal = .*|journal = $dir/journal2|" "$dir/iocored.conf" >"$dir/second.conf"
+  timeout 20 "$BUILD/iocored" --config "$dir/second.conf" >"$dir/second.log" 2>&1
+  [ $? -ne 0 ] && [ $? -ne 124 ] && grep -q "another daemon has the name" "$dir/second.log"
+  ok $? "a second daemon on the bus refuses to start"
+  holds "and the first one does not mind" daemon_on_bus
+
+  follow_in_background events
+  wait_until 10 grep -q . <(ctl status)
+  stop_daemon TERM
+  is $? 0 "SIGTERM ends the daemon"
+  holds "who follows is told" wait_until 10 ended "$follower_pid"
+  wait "$follower_pid"
+  is $? 3 "with status 3"
+  ctl status 2>&1 | grep -q "systemctl start iocored"
+  ok $? "without a daemon iocorectl says what to do"
+  holds "and its status is 3" status 3 ctl grow
+
+  big_scenario "$dir/big.json"
+  configure "$dir/big.json" "pack:2 numa:1 core:16 pu:1"
+  start_daemon || { ok 1 "iocored takes a host of 10,000 queues"; return; }
+  is "$(ctl queues --all --json | jq length)" 10000 "10,000 queues are told when they are asked for"
+  is "$(ctl status --json | jq -c '[(.units | length), has("queues")]')" '[2500,false]' "and only then"
+  is "$(busctl --system --json=short call org.iocore1 /org/iocore1 org.freedesktop.DBus.ObjectManager GetManagedObjects | jq '.data[0] | keys | length')" 5284 \
+    "managed objects are all but queues there too"
+  holds "one queue of them can be read" get /org/iocore1/queue/vq_2e2500_2e3 org.iocore1.Queue Load
+  sanitized || [ "$(resident_kib)" -lt 65536 ]
+  ok $? "in less than 64 MiB"
+  stop_daemon TERM
+  is $? 0 "SIGTERM ends it"
+}

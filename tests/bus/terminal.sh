@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The command line: exit statuses, help, colours.
+
+on_terminal() { TERM=xterm script -qec "$1" /dev/null </dev/null; }
+
+test_terminal() {
+  local verb
+
+  holds "an unknown verb is wrong use" status 2 ctl dance
+  holds "an unknown option is wrong use" status 2 ctl status --dance
+  holds "an option of another verb is wrong use" status 2 ctl status --node 1
+  holds "a missing argument is wrong use" status 2 ctl move d.1
+  holds "an argument too many is wrong use" status 2 ctl status d.1
+  holds "a CPU that is no number is wrong use" status 2 ctl move d.1 two
+  holds "a negative CPU is wrong use" status 2 ctl grow --cpu=-1
+  holds "a switch that is neither on nor off is wrong use" status 2 ctl poll vq.1.1 maybe
+  holds "no daemon on the bus is status 3" status 3 env DBUS_SYSTEM_BUS_ADDRESS=unix:path=/nonexistent "$dir/iocorectl" status
+  holds "--bus gives the bus" status 0 env -u DBUS_SYSTEM_BUS_ADDRESS "$dir/iocorectl" --bus "$DBUS_SYSTEM_BUS_ADDRESS" status
+  holds "--bus with nonsense is status 3" status 3 ctl --bus nonsense status
+  for verb in $(ctl --help | awk '/^  [a-z-]+ / { print $1 }'); do
+    ctl "$verb" --help | grep -q "^iocorectl $verb" && grep -qE "^\.It Cm ($verb)( |\$)|Cm $verb *[;,.]|^\.Cm $verb\$" "$SOURCE/man/iocorectl.1"
+    ok $? "$verb has help and is in the manual"
+  done
+  holds "--version" ctl --version
+  on_terminal "$dir/iocorectl mode" | grep -q $'\033\[32mactive'
+  ok $? "colours on a terminal"
+  NO_COLOR=1 on_terminal "$dir/iocorectl mode" | grep -q $'\033'
+  is $? 1 "no colours with NO_COLOR"
+  ctl mode | grep -q $'\033'
+  is $? 1 "no colours in a pipe"
+}

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Wishes of clients: carried out, refused, explained.
+
+test_wishes() {
+  local id worker
+
+  is "$(ctl why-not grow --node 0 --json | jq -r '[.verdict, (.steps | length > 2)] | @csv')" '"planned",true' "why-not says what a grow would do"
+  is "$(io_cores)" '[]' "why-not changes nothing"
+  is "$(ctl decisions --json)" '[]' "why-not is no decision"
+
+  id=$(ctl grow --cpu 1 --reason "because of the test" --json | jq 'select(.verdict == "done") | .decision')
+  is "$(io_cores)" '[1]' "grow makes the CPU asked for an I/O core"
+  is "$(unit_core d.1),$(unit_core d.2)" "1,1" "a client sees the units on it at once"
+  is "$(get /org/iocore1 org.iocore1.Manager IOCores)" '[1]' "the property IOCores says so"
+  is "$(ctl why "${id:-0}" --json | jq -r '[.source, .action, .cpu, .reason, .verdict] | @csv')" "\"client:uid=$(id -u)\",\"grow\",1,\"because of the test\",\"done\"" \
+    "why tells who asked and for which reason"
+  ctl why "${id:-0}" | grep -q "because of the test" && ctl why "${id:-0}" | grep -qE "^ +steps  1\. "
+  ok $? "why is readable"
+  is "$(ctl why "${id:-0}" --json | jq -c '[.steps[] | .kind] | unique | length > 1')" true "why has the steps"
+
+  is "$(ctl grow --cpu 1 --json | jq -r .verdict)" unchanged "growing on an I/O core changes nothing"
+  ctl move d.1 2 2>&1 | grep -qE '^iocorectl: refused by the rule [a-z-]+: '
+  ok $? "a refusal names its rule first"
+  holds "growing on a CPU that is not there" error NoSuchObject grow --cpu 99
+  holds "growing on a node that is not there" error NoSuchObject grow --node 9
+
+  ctl grow --cpu 5 >/dev/null
+  is "$(io_cores)" '[1,5]' "a second node gets its I/O core"
+  ctl move d.1 home --reason home >/dev/null
+  is "$(unit_core d.1)" -1 "move brings a unit home"
+  ctl move d.1 1 >/dev/null
+  is "$(unit_core d.1)" 1 "move brings a unit to an I/O core"
+  is "$(ctl move d.1 1 --json | jq -r .verdict)" unchanged "moving to where it is changes nothing"
+  holds "a unit that is not there" error NoSuchObject move d.99 1
+  holds "moving to a CPU that is no I/O core is refused" error Refused move d.1 2
+  ctl why-not move d.1 2 | grep -q '^refused'
+  ok $? "why-not says that it would be"
+
+  ctl poll vq.1.1 on >/dev/null
+  holds "a queue is polled" queue_is vq.1.1 .poll
+  ctl poll vq.1.1 off >/dev/null
+  holds "and takes notifications again" queue_is vq.1.1 '.poll | not'
+  is "$(ctl limit vq.1.1 60000 --json | jq -r .verdict)" "done" "a queue is limited"
+  holds "a queue that is not there" error NoSuchObject poll vq.9.9 on
+  is "$(ctl set queue.limit vq.1.0 70000 --json | jq -r .verdict)" "done" "set reaches a knob"
+  holds "a knob that is not there is refused" error Refused set no.such d.1 1
+  holds "set without an object" error Invalid set worker.locked "" 1
+
+  ctl shrink --cpu 5 >/dev/null && ctl shrink --cpu 1 >/dev/null
+  is "$(io_cores)" '[]' "shrink gives I/O cores back"
+  is "$(unit_core d.1),$(unit_core d.3)" "-1,-1" "their units are home"
+  is "$(ctl shrink --node 1 --json | jq -r .verdict)" unchanged "shrinking where nothing is left changes nothing"
+
+  is "$(ctl mode observe)" observe "the mode is set"
+  is "$(get /org/iocore1 org.iocore1.Manager Mode)" '"observe"' "the property Mode says so"
+  is "$(ctl grow --json | jq -r .verdict)" would "in the mode observe a grow would be done"
+  is "$(io_cores)" '[]' "but is not"
+  ctl mode active >/dev/null
+  holds "there is no such mode" error Invalid mode lazy
+
+  is "$(ctl decisions --limit 2 --json | jq length)" 2 "--limit shows the newest"
+  worker=$(ctl decisions --json | jq '.[-1].id')
+  is "$(ctl decisions --since $((worker - 1)) --json | jq -c "map(.id) == [$worker]")" true "--since shows later ones"
+  is "$(ctl history --json | jq length)" "$(ctl decisions --json | jq length)" "history is decisions"
+  holds "a decision that is not there" error NoSuchObject why 999999
+}
