@@ -2,8 +2,8 @@
 # Everything but main.c is in one library that tests, fuzzers and benchmarks link too.
 
 sbin_PROGRAMS += iocored
-iocored_SOURCES = daemon/main.c
-iocored_LDADD = libiocored.la
+iocored_SOURCES = daemon/main.c daemon/simulate.h daemon/simulate.c
+iocored_LDADD = libiocored.la libsim-model.la
 
 noinst_LTLIBRARIES += libiocored.la
 libiocored_la_SOURCES =
