@@ -86,6 +86,10 @@ static int load_below(hwloc_topology_t hwloc, const char *root) {
         if (root[strspn(root, "/")] == '\0')
                 return hwloc_topology_load(hwloc) < 0 ? -errno : 0;
 
+        /* These two would describe the machine that the daemon runs on. */
+        if (hwloc_topology_set_components(hwloc, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, "x86") < 0 ||
+            hwloc_topology_set_components(hwloc, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, "no_os") < 0)
+                return -errno;
         const char *before = getenv("HWLOC_FSROOT");
         _cleanup_free_ char *kept = before ? strdup(before) : NULL;
         if ((before && !kept) || setenv("HWLOC_FSROOT", root, 1) < 0)

@@ -41,4 +41,12 @@ unit_programs += tests/unit/test-sim-plugin
 tests_unit_test_sim_plugin_SOURCES = tests/unit/test-sim-plugin.c plugins/sim/sim.c
 tests_unit_test_sim_plugin_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_sim_plugin_LDADD = libiocored.la libsim-model.la $(CMOCKA_LIBS)
+unit_programs += tests/unit/test-host tests/unit/test-topology
+tests_unit_test_host_SOURCES = tests/unit/test-host.c
+tests_unit_test_host_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_host_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray
+tests_unit_test_host_LDADD = libiocored.la $(CMOCKA_LIBS)
+tests_unit_test_topology_SOURCES = tests/unit/test-topology.c
+tests_unit_test_topology_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_topology_LDADD = libiocored.la $(CMOCKA_LIBS)
 endif
