@@ -222,9 +222,12 @@ static int set_key(struct loading *loading, size_t index, unsigned line, const c
         /* The first assignment of a list takes the place of its default, an empty one of all before it. */
         if (key->type->is_list && (*value == '\0' || !loading->given[index].file))
                 key->type->clear(field);
+        int r = key->type->parse(field, value, &key->range, key->names, why, size);
+        if (r < 0)
+                return r;
         loading->given[index].file = loading->file;
         loading->given[index].line = line;
-        return key->type->parse(field, value, &key->range, key->names, why, size);
+        return 0;
 }
 
 static int set_policy(struct config *config, const char *policy, const char *parameter, const char *value) {
@@ -333,6 +336,8 @@ static int read_path(struct loading *loading, const char *path) {
 
 static int finish(struct loading *loading, struct config **config, struct config **ret) {
         const struct planner_rules *rules = &(*config)->rules;
+        if (loading->n_errors > 0)
+                return -EINVAL; /* what else is wrong may come of that */
         check_limits(loading, "min", rules->min_cores, "max", rules->max_cores);
         check_limits(loading, "min-per-node", rules->min_cores_per_node, "max-per-node", rules->max_cores_per_node);
         if (loading->n_errors > 0)

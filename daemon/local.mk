@@ -28,3 +28,11 @@ EXTRA_DIST += daemon/iocored.service.in
 CLEANFILES += daemon/iocored.service
 daemon/iocored.service: daemon/iocored.service.in
 	$(AM_V_GEN)$(MKDIR_P) daemon && $(SED) 's|@sbindir[@]|$(sbindir)|g' $(srcdir)/daemon/iocored.service.in >$@
+
+# The example names the directories of this installation; all in it is commented out.
+sysconf_DATA = daemon/iocored.conf
+EXTRA_DIST += daemon/iocored.conf.in
+CLEANFILES += daemon/iocored.conf
+daemon/iocored.conf: daemon/iocored.conf.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) daemon && $(SED) -e 's|@plugindir[@]|$(plugindir)|g' -e 's|@pkgdatadir[@]|$(pkgdatadir)|g' \
+	  -e 's|@sysconfdir[@]|$(sysconfdir)|g' $(srcdir)/daemon/iocored.conf.in >$@

@@ -1,5 +1,25 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 EXTRA_DIST += tests/unit/run
+
+if HAVE_CMOCKA
+unit_programs += tests/unit/test-host tests/unit/test-topology
+tests_unit_test_host_SOURCES = tests/unit/test-host.c
+tests_unit_test_host_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_host_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray
+tests_unit_test_host_LDADD = libiocored.la $(CMOCKA_LIBS)
+tests_unit_test_topology_SOURCES = tests/unit/test-topology.c
+tests_unit_test_topology_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_topology_LDADD = libiocored.la $(CMOCKA_LIBS)
+unit_programs += tests/unit/test-config tests/unit/test-trusted-path
+tests_unit_test_config_SOURCES = tests/unit/test-config.c
+tests_unit_test_config_CPPFLAGS = $(AM_CPPFLAGS) -DSOURCE_DIR=\"$(abs_top_srcdir)\" -DBUILD_DIR=\"$(abs_top_builddir)\"
+tests_unit_test_config_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_config_LDADD = libiocored.la $(CMOCKA_LIBS)
+tests_unit_test_trusted_path_SOURCES = tests/unit/test-trusted-path.c
+tests_unit_test_trusted_path_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_trusted_path_LDADD = libiocored.la $(CMOCKA_LIBS)
+endif
+
 if HAVE_CMOCKA
 unit_programs += tests/unit/test-journal
 tests_unit_test_journal_SOURCES = tests/unit/test-journal.c
@@ -41,12 +61,4 @@ unit_programs += tests/unit/test-sim-plugin
 tests_unit_test_sim_plugin_SOURCES = tests/unit/test-sim-plugin.c plugins/sim/sim.c
 tests_unit_test_sim_plugin_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_sim_plugin_LDADD = libiocored.la libsim-model.la $(CMOCKA_LIBS)
-unit_programs += tests/unit/test-host tests/unit/test-topology
-tests_unit_test_host_SOURCES = tests/unit/test-host.c
-tests_unit_test_host_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-tests_unit_test_host_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray
-tests_unit_test_host_LDADD = libiocored.la $(CMOCKA_LIBS)
-tests_unit_test_topology_SOURCES = tests/unit/test-topology.c
-tests_unit_test_topology_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-tests_unit_test_topology_LDADD = libiocored.la $(CMOCKA_LIBS)
 endif
