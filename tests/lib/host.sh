@@ -63,7 +63,7 @@ host_configure() {
 [daemon]
 root = $host/root
 journal = $host/journal
-plugins = vhost-sysfs, cpu
+plugins = vhost-sysfs cpu
 policy-directories = ${POLICIES:-$BUILD/policies.d}
 [topology]
 synthetic = $topology

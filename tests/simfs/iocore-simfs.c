@@ -394,6 +394,7 @@ static int serve(struct simfs *fs, const char *program, const char *mountpoint) 
 static void usage(FILE *stream) {
         fprintf(stream, "usage: iocore-simfs MOUNTPOINT --scenario FILE [--generation 1|2] [--speed X] [--proc DIR]\n"
                         "                    [--fail PATTERN=ERRNO[:COUNT]]... [--control FIFO]\n"
+                        "       iocore-simfs --print-topology --scenario FILE\n"
                         "  --speed X     host time runs X times as fast; 0: only by the command advance\n"
                         "  --control     takes a command a line: fail PATTERN ERRNO [COUNT [SKIP]], heal, vanish d.N|w.N,\n"
                         "                load FACTOR, default w.N, advance MILLISECONDS, dump FILE;\n"
@@ -409,6 +410,7 @@ static int open_control(const char *path) {
 
 struct options {
         const char *mountpoint, *scenario, *proc, *control;
+        bool print_topology; /* for the [topology] of iocored.conf, and nothing else */
 };
 
 static int refuse(const char *what, const char *value, const char *why) {
@@ -442,6 +444,9 @@ static int parse_option(struct simfs *fs, struct options *options, int option) {
                 return 0;
         case 'f':
                 return simfs_add_fault_option(fs, optarg) < 0 ? refuse("--fail", optarg, "must be PATTERN=ERRNO[:COUNT]") : 0;
+        case 't':
+                options->print_topology = true;
+                return 0;
         default:
                 usage(stderr);
                 return -EINVAL;
@@ -452,7 +457,8 @@ static int parse_options(struct simfs *fs, struct options *options, int argc, ch
         static const struct option long_options[] = {
                 {"scenario", required_argument, NULL, 's'}, {"generation", required_argument, NULL, 'g'}, {"speed", required_argument, NULL, 'x'},
                 {"proc", required_argument, NULL, 'p'},     {"fail", required_argument, NULL, 'f'},       {"control", required_argument, NULL, 'c'},
-                {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
+                {"help", no_argument, NULL, 'h'},           {"print-topology", no_argument, NULL, 't'},
+                {NULL, 0, NULL, 0},
         };
         int option, r;
 
@@ -465,12 +471,26 @@ static int parse_options(struct simfs *fs, struct options *options, int argc, ch
                 if (r < 0)
                         return r;
         }
-        if (optind != argc - 1 || !options->scenario) {
+        if (optind != argc - !options->print_topology || !options->scenario) {
                 usage(stderr);
                 return -EINVAL;
         }
         options->mountpoint = argv[optind];
         return 0;
+}
+
+static int print_topology(const char *path) {
+        char error[SCENARIO_ERROR_MAX] = "", topology[256];
+        struct scenario *scenario = NULL;
+        int r = scenario_load(&scenario, path, error, sizeof(error));
+
+        if (r < 0)
+                return refuse("scenario", path, error);
+        r = scenario_topology_string(scenario, topology, sizeof(topology));
+        scenario_free(scenario);
+        if (r >= 0)
+                puts(topology);
+        return r;
 }
 
 static int load(struct simfs *fs, const struct options *options) {
@@ -504,7 +524,11 @@ int main(int argc, char **argv) {
         struct options options = {0};
         int status = 1;
 
-        if (parse_options(&fs, &options, argc, argv) >= 0 && load(&fs, &options) >= 0)
+        if (parse_options(&fs, &options, argc, argv) < 0)
+                return status;
+        if (options.print_topology)
+                return print_topology(options.scenario) < 0;
+        if (load(&fs, &options) >= 0)
                 status = serve(&fs, argv[0], options.mountpoint);
         simfs_proc_close(&fs);
         if (fs.control_fd >= 0)
