@@ -22,13 +22,6 @@ char *actor_worker_ids(const struct actor *actor, const struct plugin_instance *
         return ids;
 }
 
-bool actor_core_is_ours(const struct actor *actor, const struct plugin_instance *instance, int cpu) {
-        char number[16];
-        const struct cpu *core = host_cpu(actor->host, cpu);
-        snprintf(number, sizeof number, "%d", cpu);
-        return core && (core->io_core_ours || journal_find(actor->journal, JOURNAL_CORE_ADD, instance->plugin->name, "", number));
-}
-
 void actor_mark_our_cores(const struct actor *actor) {
         for (size_t i = 0; i < journal_n_entries(actor->journal); i++) {
                 const struct journal_entry *entry = journal_entry(actor->journal, i);
@@ -46,10 +39,21 @@ static bool listed(const char *ids, const char *id) {
         return false;
 }
 
+bool actor_worker_is_ours(const struct actor *actor, const struct plugin_instance *instance, const struct iocore_worker *worker) {
+        char number[16];
+        snprintf(number, sizeof number, "%d", worker->cpu);
+        const struct journal_entry *entry = journal_find(actor->journal, JOURNAL_CORE_ADD, instance->plugin->name, "", number);
+        if (!entry || !worker->shared)
+                return false;
+        return entry->set_value ? strcmp(entry->set_value, worker->id) == 0 : !listed(entry->old_value, worker->id);
+}
+
 struct worker *actor_unconfirmed_worker(const struct actor *actor, const struct plugin_instance *instance, int cpu, const char *ids_before) {
         for (size_t i = 0; i < actor->host->n_workers; i++) {
                 struct worker *worker = actor->host->workers[i];
-                if (worker->plugin == instance && worker->pub.cpu == cpu && !worker->pub.is_default && !listed(ids_before, worker->pub.id))
+                /* One that is not shared is a thread of some VM's, and nobody made it for this CPU. */
+                if (worker->plugin == instance && worker->pub.cpu == cpu && worker->pub.shared && !worker->pub.is_default &&
+                    !listed(ids_before, worker->pub.id))
                         return worker;
         }
         return NULL;
@@ -65,6 +69,7 @@ static bool unit_is_there(const struct hand *hand, int cpu, const char *worker, 
 
 static void send_units_home(struct actor *actor, struct plugin_instance *instance, int cpu, const char *worker, const char *source) {
         char live[IOCORE_VALUE_MAX], set[IOCORE_VALUE_MAX];
+        bool changed;
         for (size_t i = 0; i < actor->host->n_units; i++) {
                 struct unit *unit = actor->host->units[i];
                 struct hand hand;
@@ -72,9 +77,14 @@ static void send_units_home(struct actor *actor, struct plugin_instance *instanc
                         continue;
                 if (hand_find(actor, "unit.place", unit->pub.id, &hand) < 0 || hand_get(&hand, live) < 0)
                         continue;
+                /* Without a worker of iocored's, who is there and was not moved by iocored was there before, or came by somebody else. */
+                if (!worker[0] && !hand_entry(actor, &hand))
+                        continue;
+                hand.source = source;
+                hand.insist = true;
                 /* One that cannot go shows when the core is removed. */
                 if (unit_is_there(&hand, cpu, worker, live))
-                        (void) unit_go_home(actor, &hand, live, source, set, NULL);
+                        (void) unit_go_home(actor, &hand, live, set, &changed);
         }
 }
 
@@ -118,10 +128,29 @@ int actor_take_down_core(struct actor *actor, struct plugin_instance *instance, 
                 r = instance->plugin->core_remove ? instance->plugin->core_remove(instance->state, cpu, worker) : -EOPNOTSUPP;
                 fault_point_after_write();
         }
+        if (r == -EBUSY && !worker[0])
+                r = 0; /* those who stay there are not iocored's to move, and of the core itself nothing is left in the kernel */
         if (r < 0 && r != -ENOENT)
                 return r;
         *ret_gone = r == -ENOENT;
         if (core)
                 core->io_core_ours = false;
         return actor_forget_core(actor, instance->plugin->name, cpu, worker);
+}
+
+void actor_core_worker(const struct actor *actor, const struct plugin_instance *instance, const struct journal_entry *entry, char *ret) {
+        const char *known = entry->kind == JOURNAL_CORE_REMOVE ? entry->old_value : entry->set_value;
+        const struct worker *unconfirmed = known ? NULL : actor_unconfirmed_worker(actor, instance, atoi(entry->object), entry->old_value);
+        snprintf(ret, IOCORE_ID_MAX, "%s", known ? known : unconfirmed ? unconfirmed->pub.id : "");
+}
+
+int actor_take_down_entry(struct actor *actor, const struct journal_entry *entry, bool *ret_gone) {
+        struct plugin_instance *instance = actor_plugin(actor, entry->plugin);
+        if (!instance)
+                return -ENODEV;
+        int cpu = atoi(entry->object);
+        char worker[IOCORE_ID_MAX], source[sizeof entry->source];
+        memcpy(source, entry->source, sizeof source);
+        actor_core_worker(actor, instance, entry, worker);
+        return actor_take_down_core(actor, instance, cpu, worker, source, ret_gone);
 }

@@ -138,7 +138,7 @@ static int set_and_look(const struct hand *hand, const char *live, const char *v
         return 0;
 }
 
-static int announce(struct actor *actor, const struct hand *hand, const char *live, const char *value, const char *source) {
+static int announce(struct actor *actor, const struct hand *hand, const char *live, const char *value) {
         const struct iocore_plugin *plugin = hand->instance->plugin;
         const struct journal_entry *entry = hand_entry(actor, hand);
         /* What an earlier announcement set without a confirmation must not be lost when this one is taken back. */
@@ -151,36 +151,52 @@ static int announce(struct actor *actor, const struct hand *hand, const char *li
         snprintf(announced.plugin, sizeof announced.plugin, "%s", plugin->name);
         snprintf(announced.knob, sizeof announced.knob, "%s", hand->knob->kind);
         snprintf(announced.object, sizeof announced.object, "%s", hand->object);
-        snprintf(announced.source, sizeof announced.source, "%s", source);
+        snprintf(announced.source, sizeof announced.source, "%s", hand->source ?: "");
         return journal_announce(actor->journal, &announced, live, value);
 }
 
-int hand_set_journaled(struct actor *actor, const struct hand *hand, const char *live, const char *value, const char *source, char *ret, bool *ret_changed) {
+/* Whoever comes after a crash at this moment finds a value that the journal knows. */
+static bool is_known(const struct journal_entry *entry, const char *value) {
+        return entry && (strcmp(value, entry->old_value) == 0 || (entry->set_value && strcmp(value, entry->set_value) == 0));
+}
+
+/* `value` holds now: -errno when that could not be written down. */
+static int settle(struct actor *actor, const struct hand *hand, const char *value) {
         const char *plugin = hand->instance->plugin->name, *kind = hand->knob->kind;
-        bool changed = false;
-        *(ret_changed ? ret_changed : &changed) = false;
+        const struct journal_entry *entry = hand_entry(actor, hand);
+        if (!entry)
+                return 0;
+        if (strcmp(value, entry->old_value) == 0) {
+                (void) hand_forget(actor, hand); /* an entry too much is told as "unchanged" when the journal is played back */
+                return 0;
+        }
+        if (entry->set_value && strcmp(value, entry->set_value) == 0)
+                return journal_cancel(actor->journal, JOURNAL_KNOB, plugin, kind, hand->object, hand->source);
+        return journal_confirm(actor->journal, JOURNAL_KNOB, plugin, kind, hand->object, value);
+}
+
+int hand_set_journaled(struct actor *actor, const struct hand *hand, const char *live, const char *value, char *ret, bool *ret_changed) {
+        *ret_changed = false;
         const struct journal_entry *entry = hand_entry(actor, hand);
         char source_before[sizeof entry->source] = "";
         if (entry)
                 memcpy(source_before, entry->source, sizeof source_before);
-        /* The way back is known to the journal already: it must be open even when the journal cannot be written. */
-        bool announced = !entry || strcmp(value, entry->old_value) != 0;
-        int r = announced ? announce(actor, hand, live, value, source) : 0;
-        if (r < 0)
-                return r;
-        r = set_and_look(hand, live, value, ret, &changed);
-        if (ret_changed)
-                *ret_changed = changed;
-        if (r < 0 && announced && !changed)
-                (void) journal_cancel(actor->journal, JOURNAL_KNOB, plugin, kind, hand->object, source_before[0] ? source_before : NULL);
-        if (r < 0)
-                return r;
-        entry = hand_entry(actor, hand);
-        if (entry && strcmp(ret, entry->old_value) == 0) {
-                (void) hand_forget(actor, hand); /* an entry too much is told as "unchanged" when the journal is played back */
-                return 0;
+        bool announced = false;
+        if (!is_known(entry, value)) {
+                int r = announce(actor, hand, live, value);
+                if (r < 0 && !hand->insist)
+                        return r;
+                announced = r >= 0;
         }
-        return journal_confirm(actor->journal, JOURNAL_KNOB, plugin, kind, hand->object, ret);
+        int r = set_and_look(hand, live, value, ret, ret_changed);
+        if (r >= 0) {
+                r = settle(actor, hand, ret);
+                return hand->insist ? 0 : r;
+        }
+        if (announced && !*ret_changed)
+                (void) journal_cancel(actor->journal, JOURNAL_KNOB, hand->instance->plugin->name, hand->knob->kind, hand->object,
+                                      source_before[0] ? source_before : NULL);
+        return r;
 }
 
 int unit_place(const struct hand *hand, int cpu, char *ret) {
@@ -199,13 +215,13 @@ static bool error_is_final(int error) {
         return error == -EINVAL || error_is_gone(error);
 }
 
-int unit_go_home(struct actor *actor, const struct hand *hand, const char *live, const char *source, char *ret, bool *ret_changed) {
-        bool ignored, *changed = ret_changed ? ret_changed : &ignored;
-        *changed = false;
+int unit_go_home(struct actor *actor, const struct hand *hand, const char *live, char *ret, bool *ret_changed) {
+        *ret_changed = false;
         if (!hand->unit)
                 return -ENOENT;
-        /* A unit that was born on a core of iocored's has no other original place than the one by birth. */
-        bool forget = actor_core_is_ours(actor, hand->unit->plugin, unit_cpu(hand->unit));
+        /* A unit that was born on a worker of iocored's has no other original place than the one by birth. */
+        const struct iocore_worker *worker = hand->unit->pub.worker;
+        bool forget = worker && actor_worker_is_ours(actor, hand->unit->plugin, worker);
         int first = 0;
         const struct journal_entry *entry = hand_entry(actor, hand);
         if (entry) {
@@ -216,8 +232,8 @@ int unit_go_home(struct actor *actor, const struct hand *hand, const char *live,
                         strcpy(ret, live);
                         return hand_forget(actor, hand);
                 }
-                first = hand_set_journaled(actor, hand, live, original, source, ret, changed);
-                if (first >= 0 || *changed)
+                first = hand_set_journaled(actor, hand, live, original, ret, ret_changed);
+                if (first >= 0 || *ret_changed)
                         return first;
                 /* Where the original may be had again later, the journal goes on knowing it. */
                 forget = error_is_final(first);
@@ -227,9 +243,9 @@ int unit_go_home(struct actor *actor, const struct hand *hand, const char *live,
         if (r >= 0 && strcmp(home, live) == 0)
                 strcpy(ret, live);
         else if (r >= 0 && forget) /* there is no way back from home that the journal would have to know */
-                r = set_and_look(hand, live, home, ret, changed);
+                r = set_and_look(hand, live, home, ret, ret_changed);
         else if (r >= 0)
-                r = hand_set_journaled(actor, hand, live, home, source, ret, changed);
+                r = hand_set_journaled(actor, hand, live, home, ret, ret_changed);
         if (r < 0)
                 return first < 0 ? first : r;
         return forget ? hand_forget(actor, hand) : 0;

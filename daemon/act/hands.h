@@ -12,6 +12,10 @@ struct hand {
         const char *object;
         uint64_t incarnation; /* of the object in the model; 0 when ids are never reused or it is not in the model */
         struct unit *unit;    /* knobs of units only */
+
+        /* Given by who changes something: */
+        const char *source; /* who asked for it, for the journal; borrowed */
+        bool insist;        /* it is the way back, which must be open even when the journal cannot be written */
 };
 
 /* 0; -ENOENT: the model has no such unit, worker, queue, device or domain (a kind names its object before the dot); -EOPNOTSUPP: no open plugin has the knob. */
@@ -25,8 +29,8 @@ int hand_get(const struct hand *hand, char *ret);
 /* Sets without the journal, passing the fault points. ret: IOCORE_VALUE_MAX bytes. */
 int hand_set(const struct hand *hand, const char *value, char *ret);
 /* Announces, sets, and confirms; or forgets, when the value is the original again. `live`: the value before. On a failure the announcement is taken back if the
- * live value still holds, otherwise *ret_changed (may be NULL) is true. -EOPNOTSUPP: set without an error, but the value did not change. */
-int hand_set_journaled(struct actor *actor, const struct hand *hand, const char *live, const char *value, const char *source, char *ret, bool *ret_changed);
+ * live value still holds, otherwise *ret_changed is true. -EOPNOTSUPP: set without an error, but the value did not change. */
+int hand_set_journaled(struct actor *actor, const struct hand *hand, const char *live, const char *value, char *ret, bool *ret_changed);
 /* The journal's entry for this knob of this very object; NULL. An entry of an earlier incarnation is forgotten. */
 const struct journal_entry *hand_entry(const struct actor *actor, const struct hand *hand);
 int hand_forget(const struct actor *actor, const struct hand *hand);
@@ -42,7 +46,7 @@ static inline int unit_cpu(const struct unit *unit) {
 }
 
 /* Puts a unit home: its original value if that can still be set, else where units are by birth. `live` as above. *ret_changed as above. */
-int unit_go_home(struct actor *actor, const struct hand *hand, const char *live, const char *source, char *ret, bool *ret_changed);
+int unit_go_home(struct actor *actor, const struct hand *hand, const char *live, char *ret, bool *ret_changed);
 
 /* The value of unit.place for `cpu`. -EOPNOTSUPP: the plugin does not place units; -ENOENT: no worker there. ret: IOCORE_VALUE_MAX bytes. */
 int unit_place(const struct hand *hand, int cpu, char *ret);
@@ -54,9 +58,9 @@ void object_set_manual(const struct actor *actor, const char *kind, const char *
 struct plugin_instance *actor_plugin(const struct actor *actor, const char *name);
 /* The ids of a plugin's workers, each followed by a space; to be freed. NULL: out of memory. */
 char *actor_worker_ids(const struct actor *actor, const struct plugin_instance *instance);
-/* Did iocored make this I/O core? The journal knows even while the plugin thinks that a closed core is none. */
-bool actor_core_is_ours(const struct actor *actor, const struct plugin_instance *instance, int cpu);
-/* Brings cpu.io_core_ours up to date after plugins said anew what is an I/O core. */
+/* Was this worker made by iocored? */
+bool actor_worker_is_ours(const struct actor *actor, const struct plugin_instance *instance, const struct iocore_worker *worker);
+/* Brings cpu.io_core_ours up to date after plugins said anew what is an I/O core: to them a closed core is none. */
 void actor_mark_our_cores(const struct actor *actor);
 /* The worker that was made for `cpu` but never confirmed: bound to it, not of those that existed before, not the kernel's default. NULL: there is none. */
 struct worker *actor_unconfirmed_worker(const struct actor *actor, const struct plugin_instance *instance, int cpu, const char *ids_before);
@@ -65,6 +69,10 @@ struct worker *actor_unconfirmed_worker(const struct actor *actor, const struct 
  * journal forgets the core and its worker's knobs. 0 (also when it was gone already, then *ret_gone is true) or -errno: still there and still in the journal.
  */
 int actor_take_down_core(struct actor *actor, struct plugin_instance *instance, int cpu, const char *worker, const char *source, bool *ret_gone);
+/* The worker of a core that the journal knows; "" when it has none. ret: IOCORE_ID_MAX bytes. */
+void actor_core_worker(const struct actor *actor, const struct plugin_instance *instance, const struct journal_entry *entry, char *ret);
+/* The same for what the journal knows of a core. -ENODEV: its plugin is not open. */
+int actor_take_down_entry(struct actor *actor, const struct journal_entry *entry, bool *ret_gone);
 /* The journal forgets a core that is no more, and what was set on its worker ("" when it had none). 0 or the first -errno. */
 int actor_forget_core(struct actor *actor, const char *plugin, int cpu, const char *worker);
 

@@ -30,6 +30,7 @@ struct journal {
         off_t header_length; /* the file is cut to this when nothing is left; 0: it does not begin with this daemon's header */
         off_t compact_at;
         bool torn;           /* the file does not end with a newline */
+        bool behind;         /* something could not be written: memory knows better than the file */
         struct journal_entry **entries; /* in order of sequence */
         size_t n_entries, n_allocated;
         void *tree; /* the same entries, by what they are of */
@@ -218,7 +219,7 @@ static int compact(struct journal *journal) {
         journal->fd = TAKE_FD(fd);
         journal->length = length;
         journal->header_length = (off_t) header_length;
-        journal->torn = false;
+        journal->torn = journal->behind = false;
         return 0;
 }
 
@@ -232,8 +233,8 @@ static int append_record(struct journal *journal, enum journal_operation operati
         _cleanup_free_ char *line = journal_record_format(&record, &length);
         if (!line)
                 return -ENOMEM;
-        if (journal->header_length == 0) {
-                /* The file could not be rewritten when it was opened: without a header nobody could tell of which boot it is. */
+        if (journal->header_length == 0 || journal->behind) {
+                /* The file has no header of this boot yet, or not all of what came before: it could not be written then. */
                 int r = compact(journal);
                 if (r < 0)
                         return r;
@@ -444,7 +445,10 @@ static int duplicate(const char *value, char **ret) {
         return value && !*ret ? -ENOMEM : 0;
 }
 
-/* Writes the new state of an entry, then makes it true in memory. */
+/*
+ * Writes the new state of an entry and makes it true in memory. What is only announced must be in the file or it is nothing; what has happened
+ * is true even when it cannot be written, and the file catches up with the next record that can.
+ */
 static int change(struct journal *journal, enum journal_operation operation, const struct journal_entry *fixed, const char *old_value,
                   const char *set_value, const char *pending_value) {
         struct journal_entry entry = *fixed;
@@ -454,14 +458,17 @@ static int change(struct journal *journal, enum journal_operation operation, con
                 r = duplicate(set_value, &entry.set_value);
         if (r >= 0)
                 r = duplicate(pending_value, &entry.pending_value);
+        int written = r;
         if (r >= 0)
-                r = append_record(journal, operation, &entry);
-        if (r >= 0)
+                written = append_record(journal, operation, &entry);
+        if (written >= 0 || (r >= 0 && operation != JOURNAL_ANNOUNCE)) {
                 r = put_entry(journal, &entry);
+                journal->behind = journal->behind || written < 0;
+        }
         journal_entry_done(&entry);
-        if (r >= 0)
+        if (written >= 0)
                 compact_if_large(journal);
-        return r;
+        return written < 0 ? written : r;
 }
 
 int journal_announce(struct journal *journal, const struct journal_entry *entry, const char *old_value, const char *new_value) {
@@ -498,21 +505,22 @@ int journal_forget(struct journal *journal, enum journal_kind kind, const char *
         struct journal_entry key, *present;
         if (!make_key(&key, kind, plugin, knob, object) || !(present = find_entry(journal, &key)))
                 return 0;
-        if (journal->n_entries == 1 && journal->header_length > 0) {
-                if (ftruncate(journal->fd, journal->header_length) < 0)
-                        return -errno;
+        int r = 0;
+        if (journal->n_entries > 1 || journal->header_length == 0)
+                r = append_record(journal, JOURNAL_FORGET, &key);
+        else if (ftruncate(journal->fd, journal->header_length) < 0)
+                r = -errno;
+        else {
                 journal->length = journal->header_length;
-                journal->torn = false;
+                journal->torn = journal->behind = false;
                 set_compact_at(journal);
                 fault_point_after_journal();
-        } else {
-                int r = append_record(journal, JOURNAL_FORGET, &key);
-                if (r < 0)
-                        return r;
         }
         drop_entry(journal, present);
-        compact_if_large(journal);
-        return 0;
+        journal->behind = journal->behind || r < 0;
+        if (r >= 0)
+                compact_if_large(journal);
+        return r;
 }
 
 const struct journal_entry *journal_find(const struct journal *journal, enum journal_kind kind, const char *plugin, const char *knob, const char *object) {

@@ -46,12 +46,13 @@ static inline void journal_closep(struct journal **journal) { journal_close(*jou
  * returns 0. Of `entry` kind, plugin, knob, object, incarnation and source are read. A second announcement for the same thing keeps the first old_value, unless the
  * thing has another incarnation. 0 or -errno: nothing was announced. */
 int journal_announce(struct journal *journal, const struct journal_entry *entry, const char *old_value, const char *new_value);
-/* The announced change was made; `value` is what was really set. 0; -ENOENT: never announced; -errno: still only announced. */
+/* The announced change was made; `value` is what was really set. 0; -ENOENT: never announced; -errno: known from now on, but
+ * not written: the next record that can be written brings the file up to date. */
 int journal_confirm(struct journal *journal, enum journal_kind kind, const char *plugin, const char *knob, const char *object, const char *value);
 /* The announced change was not made: what was pending is dropped and `source` (NULL: leave it) is who asked last again. An entry that was never confirmed
- * is forgotten. -ENOENT: no such entry. */
+ * is forgotten. 0; -ENOENT: no such entry; -errno as above. */
 int journal_cancel(struct journal *journal, enum journal_kind kind, const char *plugin, const char *knob, const char *object, const char *source);
-/* The thing is as it was (or gone): forgotten. The file is emptied when nothing is left. 0 (also when there is no such entry) or -errno: still there. */
+/* The thing is as it was (or gone): forgotten. The file is emptied when nothing is left. 0 (also when there is no such entry); -errno as above. */
 int journal_forget(struct journal *journal, enum journal_kind kind, const char *plugin, const char *knob, const char *object);
 /* NULL when there is none. Valid until the next change of the journal. */
 const struct journal_entry *journal_find(const struct journal *journal, enum journal_kind kind, const char *plugin, const char *knob, const char *object);

@@ -10,8 +10,8 @@
 #include "log.h"
 #include "transaction.h"
 
-/* What is put back first. Units leave iocored's workers before those go. */
-enum phase { PHASE_KNOBS, PHASE_PLACES, PHASE_WORKERS, PHASE_CORES, _PHASE_MAX };
+/* What is put back first. A worker that was closed takes its units again only when it is open; units leave iocored's workers before those go. */
+enum phase { PHASE_KNOBS, PHASE_WORKERS, PHASE_PLACES, PHASE_CORES, _PHASE_MAX };
 
 struct restore {
         struct actor *actor;
@@ -51,11 +51,13 @@ static bool is_ours(const struct journal_entry *entry, const char *live) {
         return (entry->set_value && strcmp(live, entry->set_value) == 0) || (entry->pending_value && strcmp(live, entry->pending_value) == 0);
 }
 
-static int put_back(struct restore *restore, const struct hand *hand, const struct journal_entry *entry, const char *live) {
-        char set[IOCORE_VALUE_MAX], source[sizeof entry->source];
-        memcpy(source, entry->source, sizeof source);
+static int put_back(struct restore *restore, struct hand *hand, const struct journal_entry *entry, const char *live) {
+        char set[IOCORE_VALUE_MAX];
+        bool changed;
+        hand->source = entry->source;
+        hand->insist = true;
         if (hand->unit && strcmp(entry->knob, "unit.place") == 0)
-                return unit_go_home(restore->actor, hand, live, source, set, NULL);
+                return unit_go_home(restore->actor, hand, live, set, &changed);
         int r = hand_set(hand, entry->old_value, set);
         if (r >= 0 && strcmp(set, live) == 0)
                 return -EOPNOTSUPP; /* taken without a word, and nothing happened */
@@ -64,7 +66,7 @@ static int put_back(struct restore *restore, const struct hand *hand, const stru
         return r;
 }
 
-/* `entry` is a copy whose values are the journal's own: not used after the journal has changed. */
+/* `entry` is a copy, whose values are the journal's own: they are not used after the journal has changed. */
 static void restore_knob(struct restore *restore, const struct journal_entry *entry) {
         struct actor *actor = restore->actor;
         char live[IOCORE_VALUE_MAX];
@@ -100,21 +102,8 @@ static void restore_knob(struct restore *restore, const struct journal_entry *en
 }
 
 static void restore_core(struct restore *restore, const struct journal_entry *entry) {
-        struct actor *actor = restore->actor;
-        struct plugin_instance *instance = actor_plugin(actor, entry->plugin);
-        if (!instance) {
-                failed(restore, entry, -ENODEV);
-                return;
-        }
-        int cpu = atoi(entry->object);
-        char worker[IOCORE_ID_MAX] = "";
-        const struct worker *unconfirmed = NULL;
-        const char *known = entry->kind == JOURNAL_CORE_REMOVE ? entry->old_value : entry->set_value;
-        if (!known)
-                unconfirmed = actor_unconfirmed_worker(actor, instance, cpu, entry->old_value);
-        snprintf(worker, sizeof worker, "%s", known ? known : unconfirmed ? unconfirmed->pub.id : "");
         bool gone = false;
-        int r = actor_take_down_core(actor, instance, cpu, worker, entry->source, &gone);
+        int r = actor_take_down_entry(restore->actor, entry, &gone);
         if (r < 0)
                 failed(restore, entry, r);
         else if (gone)

@@ -72,9 +72,9 @@ static bool value_may_be_written_otherwise(const char *kind) {
 }
 
 /* `value` NULL: the unit's home. */
-static int set_knob(struct run *run, struct step *step, struct undo *undo, const struct hand *hand, const char *value) {
+static int set_knob(struct run *run, struct step *step, struct undo *undo, struct hand *hand, const char *value) {
         char live[IOCORE_VALUE_MAX], set[IOCORE_VALUE_MAX];
-        const char *source = run->decision->intent.source;
+        hand->source = run->decision->intent.source;
         int r = hand_get(hand, live);
         if (r < 0)
                 return r;
@@ -90,9 +90,9 @@ static int set_knob(struct run *run, struct step *step, struct undo *undo, const
         if (r < 0)
                 return r;
         if (value)
-                r = hand_set_journaled(run->actor, hand, live, value, source, set, &undo->changed);
+                r = hand_set_journaled(run->actor, hand, live, value, set, &undo->changed);
         else
-                r = unit_go_home(run->actor, hand, live, source, set, &undo->changed);
+                r = unit_go_home(run->actor, hand, live, set, &undo->changed);
         if (r == -EOPNOTSUPP && !undo->changed && value_may_be_written_otherwise(hand->knob->kind)) {
                 step->result = STEP_UNCHANGED;
                 return 0;
@@ -170,12 +170,23 @@ static void clean_up_after_core_add(struct run *run, struct plugin_instance *ins
         (void) actor_take_down_core(actor, instance, cpu, id, run->decision->intent.source, &gone);
 }
 
+/* Unmakes what the journal has on this CPU. It has room for one core: one that could not be unmade earlier goes before another is made. */
+static int clear_the_place(struct run *run, const struct plugin_instance *instance, int cpu) {
+        char number[16];
+        bool gone;
+        snprintf(number, sizeof number, "%d", cpu);
+        const struct journal_entry *left = journal_find(run->actor->journal, JOURNAL_CORE_ADD, instance->plugin->name, "", number);
+        return left ? actor_take_down_entry(run->actor, left, &gone) : 0;
+}
+
 static int add_core(struct run *run, struct plugin_instance *instance, int cpu, struct undo *undo) {
         struct actor *actor = run->actor;
         char number[16];
         snprintf(number, sizeof number, "%d", cpu);
         _cleanup_free_ char *ids = actor_worker_ids(actor, instance);
-        int r = ids ? announce_core(run, JOURNAL_CORE_ADD, instance, cpu, ids) : -ENOMEM;
+        int r = ids ? clear_the_place(run, instance, cpu) : -ENOMEM;
+        if (r >= 0)
+                r = announce_core(run, JOURNAL_CORE_ADD, instance, cpu, ids);
         if (r < 0)
                 return r;
         undo->instance = instance;
@@ -221,15 +232,17 @@ static int run_core_remove(struct run *run, struct step *step, struct undo *undo
         struct plugin_instance *instance = core->plugin ? core->plugin : core_maker(actor);
         if (!instance || !instance->plugin->core_remove)
                 return -EOPNOTSUPP;
-        /* A core that the step before has closed may already be none to its plugin, but its worker is still there. */
-        if (!actor_core_is_ours(actor, instance, step->cpu)) {
-                step->result = STEP_UNCHANGED;
-                return core->io_core ? -EPERM : 0;
-        }
         char number[16], worker[IOCORE_ID_MAX];
         snprintf(number, sizeof number, "%d", step->cpu);
         const struct journal_entry *added = journal_find(actor->journal, JOURNAL_CORE_ADD, instance->plugin->name, "", number);
-        shorten(worker, sizeof worker, step->object[0] ? step->object : added && added->set_value ? added->set_value : "");
+        /* A core that the step before has closed may already be none to its plugin, but its worker is still there. */
+        if (!added) {
+                step->result = STEP_UNCHANGED;
+                return core->io_core ? -EPERM : 0;
+        }
+        actor_core_worker(actor, instance, added, worker);
+        if (step->object[0] && strcmp(step->object, worker) != 0)
+                return -EINVAL;
         shorten(step->old_value, sizeof step->old_value, worker);
         int r = announce_core(run, JOURNAL_CORE_REMOVE, instance, step->cpu, worker);
         if (r < 0)
@@ -252,17 +265,17 @@ static int run_core_remove(struct run *run, struct step *step, struct undo *undo
 /* --- undoing --- */
 
 /* The worker that a unit was on may have been made anew under another id. */
-static int undo_place(struct run *run, struct undo *undo, const struct hand *hand, const char *live, const char *source, char *set) {
-        char value[IOCORE_VALUE_MAX];
+static int undo_place(struct run *run, const struct undo *undo, const struct hand *hand, const char *live) {
+        char value[IOCORE_VALUE_MAX], set[IOCORE_VALUE_MAX];
+        bool changed;
         int r = -ENOENT;
         if (undo->cpu_before != IOCORE_CPU_ANY && unit_place(hand, undo->cpu_before, value) >= 0)
-                r = strcmp(value, live) == 0 ? 0 : hand_set_journaled(run->actor, hand, live, value, source, set, NULL);
-        return r < 0 ? unit_go_home(run->actor, hand, live, source, set, NULL) : r;
+                r = strcmp(value, live) == 0 ? 0 : hand_set_journaled(run->actor, hand, live, value, set, &changed);
+        return r < 0 ? unit_go_home(run->actor, hand, live, set, &changed) : r;
 }
 
-static int undo_knob(struct run *run, struct undo *undo) {
+static int undo_knob(struct run *run, const struct undo *undo) {
         char live[IOCORE_VALUE_MAX], set[IOCORE_VALUE_MAX];
-        const char *source = undo->source_before[0] ? undo->source_before : run->decision->intent.source;
         struct hand hand;
         int r = hand_find(run->actor, undo->kind, undo->object, &hand);
         if (r >= 0)
@@ -272,20 +285,16 @@ static int undo_knob(struct run *run, struct undo *undo) {
         if (r < 0 || strcmp(live, undo->before) == 0)
                 return r;
         bool changed;
-        r = hand_set_journaled(run->actor, &hand, live, undo->before, source, set, &changed);
-        /* A journal that cannot be written (a full disk) must not keep the host changed. */
-        if (r < 0 && !changed && hand_set(&hand, undo->before, set) >= 0 && strcmp(set, undo->before) == 0)
-                return 0;
-        if (r < 0 && !changed && hand.unit && strcmp(undo->kind, "unit.place") == 0)
-                r = undo_place(run, undo, &hand, live, source, set);
-        return r;
+        hand.source = undo->source_before[0] ? undo->source_before : run->decision->intent.source;
+        hand.insist = true;
+        r = hand_set_journaled(run->actor, &hand, live, undo->before, set, &changed);
+        return r < 0 && !changed && strcmp(undo->kind, "unit.place") == 0 ? undo_place(run, undo, &hand, live) : r;
 }
 
-static int undo_core_add(struct run *run, int cpu, struct undo *undo) {
-        bool gone;
+static int undo_core_add(struct run *run, int cpu, const struct undo *undo) {
         if (undo->instance->plugin->scan)
                 (void) undo->instance->plugin->scan(undo->instance->state, true); /* who is there by now */
-        return actor_take_down_core(run->actor, undo->instance, cpu, undo->worker, run->decision->intent.source, &gone);
+        return clear_the_place(run, undo->instance, cpu);
 }
 
 static int undo_core_remove(struct run *run, int cpu, struct undo *undo) {
@@ -361,21 +370,27 @@ static void tell_failure(struct run *run, size_t failed, unsigned n_undone, unsi
                 snprintf(decision->text + n, sizeof decision->text - (size_t) n, "; %u could not be undone", n_left);
 }
 
+static bool makes_room(enum step_kind kind) {
+        return kind == STEP_CORE_REMOVE || kind == STEP_CORE_CLOSE;
+}
+
+/* Backwards; but a worker that was removed or closed must be there and open before units can return to it. */
 static void undo_all(struct run *run, size_t failed) {
         unsigned n_undone = 0, n_left = 0;
-        for (size_t i = failed + 1; i-- > 0;) {
-                struct step *step = run->decision->steps + i;
-                if (!run->undos[i].changed)
-                        continue;
-                int r = undo_step(run, i);
-                if (r < 0) {
-                        n_left++;
-                        step->error = i == failed ? step->error : r;
-                } else if (i < failed) {
-                        n_undone++;
-                        step->result = STEP_UNDONE;
+        for (int pass = 0; pass < 2; pass++)
+                for (size_t i = failed + 1; i-- > 0;) {
+                        struct step *step = run->decision->steps + i;
+                        if (!run->undos[i].changed || makes_room(step->kind) != (pass == 0))
+                                continue;
+                        int r = undo_step(run, i);
+                        if (r < 0) {
+                                n_left++;
+                                step->error = i == failed ? step->error : r;
+                        } else if (i < failed) {
+                                n_undone++;
+                                step->result = STEP_UNDONE;
+                        }
                 }
-        }
         tell_failure(run, failed, n_undone, n_left);
 }
 

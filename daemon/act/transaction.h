@@ -38,8 +38,8 @@ int transaction_run(struct actor *actor, struct decision *decision);
 struct restore_report {
         unsigned restored, gone, foreign, failed, unchanged;
 };
-/* Plays the journal back: all that still exists and still has the value that iocored set (or announced) gets its old value again, newest first; I/O cores
- * that iocored made are emptied (units go home) and removed. What was put back or is gone is forgotten; what failed stays in the journal. `source`: only what
+/* Plays the journal back: all that still exists and still has the value that iocored set (or announced) gets its old value again, newest first:
+ * workers that were closed open, units return, and I/O cores that iocored made are emptied (units go home) and removed. What was put back or is gone is forgotten; what failed stays in the journal. `source`: only what
  * this source changed last, NULL: everything. Never stops at an error. Returns 0, or the first error when something failed. */
 int transaction_restore(struct actor *actor, const char *source, struct restore_report *ret);
 

@@ -29,6 +29,10 @@ unit_programs += tests/unit/test-transaction
 tests_unit_test_transaction_SOURCES = tests/unit/test-transaction.c tests/unit/mock-host.h tests/unit/mock-host.c
 tests_unit_test_transaction_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_transaction_LDADD = libiocored.la $(CMOCKA_LIBS)
+unit_programs += tests/unit/test-restore
+tests_unit_test_restore_SOURCES = tests/unit/test-restore.c tests/unit/mock-host.h tests/unit/mock-host.c
+tests_unit_test_restore_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_restore_LDADD = libiocored.la $(CMOCKA_LIBS)
 endif
 
 EXTRA_DIST += tests/unit/fake-services.h

@@ -110,7 +110,8 @@ static int set_place(void *state, const char *object, const char *value, char *r
         int i = find_unit(mock, object, "u.");
         if (i < 0)
                 return i;
-        if (strlen(value) >= sizeof mock->kernel->units[i].place || (!mock->kernel->stock && find_worker(mock, value) < 0))
+        int worker = mock->kernel->stock ? 0 : find_worker(mock, value);
+        if (strlen(value) >= sizeof mock->kernel->units[i].place || worker < 0 || mock->kernel->workers[worker].locked)
                 return -EINVAL;
         bool half;
         int r = write_fails(mock->kernel, &half);
@@ -280,6 +281,7 @@ int mock_scan(void *state, bool thorough) {
                 if (kernel->workers[i].exists && !worker) {
                         worker = host_worker_add(mock->host, &mock->instance, id);
                         worker->pub.cpu = kernel->workers[i].cpu;
+                        worker->pub.shared = true;
                 }
                 if (worker && !kernel->workers[i].exists)
                         host_worker_remove(mock->host, worker);

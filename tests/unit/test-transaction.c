@@ -516,6 +516,44 @@ static void a_worker_that_was_there_before_is_never_taken_for_ours(void **state)
         assert_false(fixture->kernel->workers[2].locked);
 }
 
+/* The plugin refuses a closed worker as a target, as vhost-sysfs does. */
+static void a_worker_that_was_closed_is_opened_before_its_units_return(void **state) {
+        struct fixture *fixture = *state;
+        char *before = strdup(mock_kernel_text(fixture->kernel));
+        assert_int_equal(RUN(fixture, NULL, CORE_CLOSE(MOCK_FOREIGN_CPU, "w.2"), CORE_ADD(3), MOVE("u.5", 3)), 0);
+        assert_true(fixture->kernel->workers[2].locked);
+        restart(fixture);
+        struct restore_report report;
+        assert_int_equal(transaction_restore(&fixture->mock->actor, NULL, &report), 0);
+        assert_int_equal(report.restored, 3);
+        assert_string_equal(mock_kernel_text(fixture->kernel), before);
+        free(before);
+}
+
+static void who_was_on_a_cpu_before_it_became_an_io_core_stays_there(void **state) {
+        struct fixture *fixture = *state;
+        assert_int_equal(RUN(fixture, NULL, CORE_ADD(MOCK_FOREIGN_CPU), MOVE("u.0", MOCK_FOREIGN_CPU)), 0);
+        assert_int_equal(transaction_restore(&fixture->mock->actor, NULL, NULL), 0);
+        assert_string_equal(place_of(fixture, 0), "0-7");
+        assert_string_equal(place_of(fixture, 5), "6");
+        assert_int_equal(n_entries(fixture), 0);
+}
+
+/* Everything that a failed core_add() left behind is in the way of the next one. */
+static void a_core_that_could_not_be_unmade_is_unmade_before_another_is_made(void **state) {
+        struct fixture *fixture = *state;
+        struct journal_entry entry = { .kind = JOURNAL_CORE_ADD, .plugin = "mock", .object = "3", .source = "policy:test" };
+        assert_int_equal(journal_announce(fixture->mock->actor.journal, &entry, "w.1 w.2 ", ""), 0);
+        fixture->kernel->n_workers = 3;
+        fixture->kernel->workers[3].exists = fixture->kernel->workers[3].locked = true;
+        fixture->kernel->workers[3].cpu = 3;
+        mock_scan(fixture->mock, true);
+        assert_int_equal(RUN(fixture, NULL, CORE_ADD(3)), 0);
+        assert_false(fixture->kernel->workers[3].exists);
+        assert_true(fixture->kernel->workers[4].exists);
+        assert_int_equal(n_entries(fixture), 1);
+}
+
 static void what_cannot_be_put_back_stays_in_the_journal(void **state) {
         struct fixture *fixture = *state;
         char *before = strdup(mock_kernel_text(fixture->kernel));
@@ -593,6 +631,9 @@ int main(void) {
                 TEST(a_restore_forgets_what_is_gone_or_another_incarnation),
                 TEST(a_core_that_was_announced_and_not_confirmed_is_found_and_removed),
                 TEST(a_worker_that_was_there_before_is_never_taken_for_ours),
+                TEST(a_worker_that_was_closed_is_opened_before_its_units_return),
+                cmocka_unit_test_setup_teardown(who_was_on_a_cpu_before_it_became_an_io_core_stays_there, set_up_stock, tear_down),
+                TEST(a_core_that_could_not_be_unmade_is_unmade_before_another_is_made),
                 TEST(what_cannot_be_put_back_stays_in_the_journal),
                 TEST(only_what_one_source_changed_last_is_put_back),
                 TEST(a_core_of_one_source_is_emptied_of_the_units_of_another),
