@@ -137,6 +137,13 @@ static void update_worker(struct sim *sim, struct sim_worker *worker, const stru
         set_core(sim, worker, worker->worker, model->cpu >= 0 && !model->locked ? model->cpu : IOCORE_CPU_ANY);
 }
 
+/* Why a service that adds an object returned NULL: never 0. */
+static int add_error(void) {
+        int error = errno;
+
+        return error > 0 ? -error : -ENOMEM;
+}
+
 static int scan_workers(struct sim *sim) {
         size_t n = 0;
 
@@ -161,7 +168,7 @@ static int scan_workers(struct sim *sim) {
                         snprintf(id, sizeof(id), "w.%u", model->number);
                         struct iocore_worker *object = sim->services->worker_add(sim->context, id);
                         if (!object)
-                                return -errno;
+                                return add_error();
                         worker = workers + sim->n_workers++;
                         *worker = (struct sim_worker){.number = model->number, .core = IOCORE_CPU_ANY, .worker = object};
                 }
@@ -180,8 +187,8 @@ static int add_device_objects(struct sim *sim, struct sim_device *device, const 
         device->n_queues = model->n_queues;
         device->device = sim->services->device_add(sim->context, id);
         device->unit = device->device ? sim->services->unit_add(sim->context, id) : NULL;
-        if (!device->unit)
-                return -errno;
+        if (!device->device || !device->unit)
+                return add_error();
         device->device->owner = model->vm->scenario->pid;
         snprintf(device->device->backend, sizeof(device->device->backend), "%s", model->scenario->backend);
         device->unit->device = device->device;
@@ -192,7 +199,7 @@ static int add_device_objects(struct sim *sim, struct sim_device *device, const 
                 snprintf(id, sizeof(id), "vq.%u.%u", model->number, i);
                 struct iocore_queue *queue = sim->services->queue_add(sim->context, id);
                 if (!queue)
-                        return -errno;
+                        return add_error();
                 device->queues[i] = queue;
                 queue->unit = device->unit;
                 queue->device = device->device;
@@ -235,7 +242,8 @@ static int scan_devices(struct sim *sim) {
                         sim->n_devices++;
                 }
                 const struct sim_worker *worker = find_worker(sim, model->worker->number);
-                device->unit->worker = worker ? worker->worker : NULL;
+                if (device->unit)
+                        device->unit->worker = worker ? worker->worker : NULL;
         }
         return 0;
 }
@@ -251,7 +259,7 @@ static int scan_domains(struct sim *sim) {
                 if (!sim->domains[i]) {
                         struct iocore_domain *domain = sim->services->domain_add(sim->context, vm->scenario->name);
                         if (!domain)
-                                return -errno;
+                                return add_error();
                         domain->node = vm->scenario->node;
                         domain->n_vcpus = vm->scenario->n_vcpus;
                         domain->pid = vm->scenario->pid;

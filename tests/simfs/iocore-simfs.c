@@ -31,6 +31,14 @@ struct open_file {
         size_t length;
 };
 
+/* libfuse keeps a file's handle in an integer of 64 bits. */
+static struct open_file *open_file_of(const struct fuse_file_info *info) {
+        struct open_file *file;
+
+        memcpy(&file, &info->fh, sizeof(file));
+        return file;
+}
+
 static struct simfs *filesystem(void) {
         return fuse_get_context()->private_data;
 }
@@ -156,13 +164,13 @@ static int simfs_open(const char *path, struct fuse_file_info *info) {
         struct open_file *file = calloc(1, sizeof(*file));
         if (!file)
                 return -ENOMEM;
-        info->fh = (uint64_t) (uintptr_t) file;
+        memcpy(&info->fh, &file, sizeof(file));
         info->direct_io = 1;
         return 0;
 }
 
 static int simfs_release(const char *path, struct fuse_file_info *info) {
-        struct open_file *file = (struct open_file *) (uintptr_t) info->fh;
+        struct open_file *file = open_file_of(info);
 
         (void) path;
         free(file->text);
@@ -196,7 +204,7 @@ static int refill(struct simfs *fs, const struct simfs_node *node, struct open_f
 
 static int simfs_read(const char *path, char *buffer, size_t size, off_t offset, struct fuse_file_info *info) {
         struct simfs *fs = filesystem();
-        struct open_file *file = (struct open_file *) (uintptr_t) info->fh;
+        struct open_file *file = open_file_of(info);
         struct simfs_node node;
 
         LOCK(fs);

@@ -270,18 +270,18 @@ QUEUE_LIMIT(min_poll_rate, min_poll_rate, MODEL_MIN_POLL_RATE)
 
 static int show_status(struct simfs *fs, const struct simfs_object *object, FILE *stream);
 
-#define READ(kind, generations_, name_) {.name = #name_, .object = kind, .generations = generations_, .in_status = true, .show = show_##name_}
+#define READ(kind, generations_, name_) {.name = #name_, .object = (kind), .generations = (generations_), .in_status = true, .show = show_##name_}
 #define WORKER_COUNTER(generations_, name_) \
-        {.name = #name_, .object = OBJECT_WORKER, .generations = generations_, .in_status = true, .counter = offsetof(struct model_worker, counters.name_)}
-#define DEVICE_COUNTER(name_, member) {.name = name_, .object = OBJECT_DEVICE, .generations = G2, .in_status = true, .counter = offsetof(struct model_device, counters.member)}
+        {.name = #name_, .object = OBJECT_WORKER, .generations = (generations_), .in_status = true, .counter = offsetof(struct model_worker, counters.name_)}
+#define DEVICE_COUNTER(name_, member) {.name = (name_), .object = OBJECT_DEVICE, .generations = G2, .in_status = true, .counter = offsetof(struct model_device, counters.member)}
 #define QUEUE_COUNTER_AS(generations_, name_, member) \
-        {.name = name_, .object = OBJECT_QUEUE, .generations = generations_, .in_status = true, .counter = offsetof(struct model_queue, counters.member)}
+        {.name = (name_), .object = OBJECT_QUEUE, .generations = (generations_), .in_status = true, .counter = offsetof(struct model_queue, counters.member)}
 #define QUEUE_COUNTER(generations_, name_) QUEUE_COUNTER_AS(generations_, #name_, name_)
 #define QUEUE_SETTING(name_) \
         {.name = #name_, .object = OBJECT_QUEUE, .generations = BOTH, .writable = BOTH, .in_status = true, .show = show_##name_, .store = store_##name_}
 #define COMMON(kind) \
-        {.name = "status", .object = kind, .generations = G2, .show = show_status}, \
-        {.name = "uevent", .object = kind, .generations = BOTH, .writable = BOTH, .show = show_nothing, .store = store_nothing}
+        {.name = "status", .object = (kind), .generations = G2, .show = show_status}, \
+        {.name = "uevent", .object = (kind), .generations = BOTH, .writable = BOTH, .show = show_nothing, .store = store_nothing}
 
 static const struct simfs_attribute attributes[] = {
         {.name = "epoch", .object = OBJECT_ROOT, .generations = BOTH, .writable = BOTH, .in_status = true, .show = show_epoch, .store = store_epoch},

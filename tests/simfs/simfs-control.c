@@ -25,7 +25,7 @@ static int add_fault(struct simfs *fs, const char *pattern, const char *error, c
                         fault.error = error_names[i].error;
         if (fault.error == 0 || !*pattern || strlen(pattern) >= sizeof(fault.pattern))
                 return -EINVAL;
-        strcpy(fault.pattern, pattern);
+        snprintf(fault.pattern, sizeof(fault.pattern), "%s", pattern);
         if (count && !number_parse(count, &number))
                 return -EINVAL;
         if (count)
@@ -45,7 +45,7 @@ int simfs_add_fault_option(struct simfs *fs, const char *option) {
 
         if (strlen(option) >= sizeof(copy))
                 return -EINVAL;
-        strcpy(copy, option);
+        snprintf(copy, sizeof(copy), "%s", option);
         error = strchr(copy, '=');
         if (!error)
                 return -EINVAL;

@@ -90,7 +90,7 @@ int simfs_resolve(const struct simfs *fs, const char *path, struct simfs_node *r
 
         if (strlen(path) >= sizeof(copy))
                 return -ENOENT;
-        strcpy(copy, path);
+        snprintf(copy, sizeof(copy), "%s", path);
         while ((name = strsep(&rest, "/"))) {
                 int r = 0;
                 if (!*name)
