@@ -55,9 +55,10 @@ int status_name_init(struct status_name *ret, const char *name) {
 
 /* `line` points to the newline before the name. */
 static inline bool name_matches(const char *line, const struct status_name *name) {
-        uint64_t difference = 0;
-        for (unsigned i = 0; i < STATUS_NAME_WORDS; i++)
-                difference |= (load_word(line + 8 * i) ^ name->words[i]) & name->masks[i];
+        _Static_assert(STATUS_NAME_WORDS == 3, "written out, as compilers do not unroll this loop at -O2");
+        uint64_t difference = (load_word(line) ^ name->words[0]) & name->masks[0];
+        difference |= (load_word(line + 8) ^ name->words[1]) & name->masks[1];
+        difference |= (load_word(line + 16) ^ name->words[2]) & name->masks[2];
         return difference == 0;
 }
 
@@ -130,6 +131,7 @@ uint32_t status_parse(const struct attribute_buffer *buffer, size_t length, cons
         uint32_t found = 0;
 
         for (unsigned i = 0; i < n_names; i++) {
+                values[i] = 0;
                 if (memory->learned && !(memory->known & (1u << i)))
                         continue;
                 ptrdiff_t place = memory->offsets[i] + shift;

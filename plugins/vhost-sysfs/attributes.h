@@ -52,7 +52,7 @@ struct status_memory {
 
 /*
  * Reads the unsigned values of the attributes that the object is known to have. The first call learns which ones it has: those that are there with a valid
- * value. Returns the mask of the values that were written; a bit of memory->known that is missing in it: the attribute vanished or its value is malformed.
+ * value. The other values become 0. Returns the mask of the values that were read; a bit of memory->known that is missing in it: the attribute vanished or its value is malformed.
  */
 uint32_t status_parse(const struct attribute_buffer *buffer, size_t length, const struct status_name *names, unsigned n_names,
                       struct status_memory *memory, uint64_t *values);

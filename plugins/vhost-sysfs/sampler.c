@@ -86,7 +86,7 @@ static void attribute_lost(struct vhost_sysfs *sysfs, struct vhost_queue *queue,
 }
 
 static inline void sample_by_status(struct vhost_sysfs *sysfs, struct vhost_queue *queue, uint64_t clock) {
-        uint64_t values[QUEUE_SAMPLED_MAX] = { 0 };
+        uint64_t values[QUEUE_SAMPLED_MAX]; /* all are written by status_parse(); setting 96 bytes to 0 costs as much as reading two of them */
 
         ssize_t n = attribute_buffer_read(&sysfs->buffer, queue->status_fd);
         if (__builtin_expect(n < 0, 0)) {
@@ -142,6 +142,32 @@ static void sample_by_files(struct vhost_sysfs *sysfs, struct vhost_worker *work
         queue_store(queue->model, clock, values);
 }
 
+/* Cache lines of an object that will be used in a moment. */
+static inline void prefetch(const void *object, size_t size) {
+        for (size_t i = 0; i < size; i += 64)
+                __builtin_prefetch((const char *) object + i);
+}
+
+/* With a thousand queues nothing is in the nearest cache any more; each is fetched while the kernel copies the one before it. */
+static void sample_queues_of_device(struct vhost_sysfs *sysfs, struct vhost_worker *worker, struct vhost_device *device, uint64_t clock) {
+        const struct vhost_device *next = device->next_of_worker;
+
+        if (next)
+                prefetch(next, sizeof *next);
+        for (size_t i = 0; i < device->n_queues; i++) {
+                struct vhost_queue *queue = &device->queues[i];
+                if (i + 1 < device->n_queues)
+                        prefetch(queue + 1, sizeof *queue);
+                else if (next)
+                        prefetch(next->queues, sizeof *queue);
+                prefetch(queue->model, sizeof *queue->model);
+                if (queue->status_fd >= 0)
+                        sample_by_status(sysfs, queue, clock);
+                else
+                        sample_by_files(sysfs, worker, queue, clock);
+        }
+}
+
 int vhost_sample_queues(void *state, struct iocore_worker *model) {
         struct vhost_sysfs *sysfs = state;
         struct vhost_worker *worker = model->plugin_data;
@@ -155,13 +181,7 @@ int vhost_sample_queues(void *state, struct iocore_worker *model) {
         uint64_t clock = worker->queues_clock = sysfs->clock;
 
         for (struct vhost_device *device = worker->devices; device; device = device->next_of_worker)
-                for (size_t i = 0; i < device->n_queues; i++) {
-                        struct vhost_queue *queue = &device->queues[i];
-                        if (queue->status_fd >= 0)
-                                sample_by_status(sysfs, queue, clock);
-                        else
-                                sample_by_files(sysfs, worker, queue, clock);
-                }
+                sample_queues_of_device(sysfs, worker, device, clock);
         return 0;
 }
 
