@@ -16,3 +16,23 @@ tests_fuzz_fuzz_scenario_SOURCES = tests/fuzz/fuzz-scenario.c
 tests_fuzz_fuzz_scenario_LDADD = libsim-model.la
 tests_fuzz_fuzz_scenario_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 endif
+
+EXTRA_DIST += \
+	tests/fuzz/corpus/attributes/list-created \
+	tests/fuzz/corpus/attributes/list-devices \
+	tests/fuzz/corpus/attributes/list-queues \
+	tests/fuzz/corpus/attributes/owner-cmdline \
+	tests/fuzz/corpus/attributes/owner-status \
+	tests/fuzz/corpus/attributes/proc-stat \
+	tests/fuzz/corpus/attributes/status-bounds \
+	tests/fuzz/corpus/attributes/status-queue-iocm \
+	tests/fuzz/corpus/attributes/status-worker-iocm \
+	tests/fuzz/corpus/attributes/value-bool-elvis \
+	tests/fuzz/corpus/attributes/value-counter-elvis \
+	tests/fuzz/corpus/attributes/value-cpu-elvis
+if FUZZERS
+check_PROGRAMS += tests/fuzz/fuzz-attributes
+tests_fuzz_fuzz_attributes_SOURCES = tests/fuzz/fuzz-attributes.c
+tests_fuzz_fuzz_attributes_LDADD = libvhost-sysfs.la libcpu-stat.la
+tests_fuzz_fuzz_attributes_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+endif

@@ -35,7 +35,6 @@ tests_unit_test_restore_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_restore_LDADD = libiocored.la $(CMOCKA_LIBS)
 endif
 
-EXTRA_DIST += tests/unit/fake-services.h
 if HAVE_CMOCKA
 unit_programs += tests/unit/test-attributes tests/unit/test-vhost-sysfs
 tests_unit_test_attributes_SOURCES = tests/unit/test-attributes.c
@@ -44,6 +43,13 @@ tests_unit_test_attributes_LDADD = libvhost-sysfs.la $(CMOCKA_LIBS)
 tests_unit_test_vhost_sysfs_SOURCES = tests/unit/test-vhost-sysfs.c tests/unit/fake-services.c tests/unit/fake-services.h
 tests_unit_test_vhost_sysfs_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_vhost_sysfs_LDADD = libvhost-sysfs.la libiocored.la $(CMOCKA_LIBS)
+unit_programs += tests/unit/test-owner tests/unit/test-cpu
+tests_unit_test_owner_SOURCES = tests/unit/test-owner.c tests/unit/fake-services.c tests/unit/fake-services.h
+tests_unit_test_owner_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_owner_LDADD = libplugin-common.la libiocored.la $(CMOCKA_LIBS)
+tests_unit_test_cpu_SOURCES = tests/unit/test-cpu.c tests/unit/fake-services.c tests/unit/fake-services.h
+tests_unit_test_cpu_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_cpu_LDADD = libcpu.la libiocored.la $(CMOCKA_LIBS)
 endif
 
 if HAVE_CMOCKA
