@@ -34,8 +34,9 @@ static unsigned long long ticks(const struct simfs *fs, uint64_t cycles) {
 static void print_cpu(const struct simfs *fs, FILE *stream, const char *name, uint64_t vcpu_cycles, uint64_t worker_cycles, uint64_t total_cycles) {
         unsigned long long user = ticks(fs, vcpu_cycles), system = ticks(fs, worker_cycles), total = ticks(fs, total_cycles);
 
-        /* user nice system idle iowait irq softirq steal guest guest_nice; a guest's time is counted in user too */
-        fprintf(stream, "%s %15llu 0 %15llu %15llu 0 0 0 0 %15llu 0\n", name, user, system, total > user + system ? total - user - system : 0, user);
+        /* user nice system idle iowait irq softirq steal guest guest_nice; a guest's time is counted in user too. One blank between two, as the
+         * kernel writes them; zeros in front, so that a reader who meets a half written file still finds each number in its place */
+        fprintf(stream, "%s %012llu 0 %012llu %012llu 0 0 0 0 %012llu 0\n", name, user, system, total > user + system ? total - user - system : 0, user);
 }
 
 void simfs_proc_update_stat(struct simfs *fs) {

@@ -155,6 +155,7 @@ before=$(ticks)
 size=$(stat -c '%i %s' "$proc/stat")
 control "advance 1000"
 is "$(stat -c '%i %s' "$proc/stat")" "$size" "stat of the fixture /proc is rewritten in place"
+is "$(grep -cvE '^(cpu[0-9]* |cpu[0-9]+)( [0-9]+){10}$' "$proc/stat"),$(grep -c '^cpu' "$proc/stat")" "7,5" "CPU lines have ten numbers, one blank before each"
 is "$(($(ticks) - before))" "100" "a second is a hundred ticks"
 
 stop_simfs
