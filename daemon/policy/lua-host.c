@@ -328,8 +328,10 @@ const void *object_target(lua_State *lua, struct object *object) {
         const struct host *host = sandbox->host;
         struct identity identity;
 
-        if (!host)
+        if (!host) {
                 luaL_error(lua, "the host can be read during an event only");
+                return NULL;
+        }
         if (object->run == sandbox->run)
                 return object->target;
         object->run = sandbox->run;

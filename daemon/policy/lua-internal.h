@@ -88,7 +88,7 @@ struct lua_sandbox {
 
         bool declared;
         char doc[IOCORE_REASON_MAX];
-        struct policy_parameter *parameters;
+        struct policy_parameter parameters[SANDBOX_PARAMETERS_MAX];
         size_t n_parameters;
 };
 

@@ -2,6 +2,7 @@
 #include "lua-internal.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -210,9 +211,6 @@ int lua_sandbox_new(struct lua_sandbox **ret, const char *name, int priority, co
         sandbox = calloc(1, sizeof(*sandbox));
         if (!sandbox)
                 return -ENOMEM;
-        sandbox->parameters = calloc(SANDBOX_PARAMETERS_MAX, sizeof(*sandbox->parameters));
-        if (!sandbox->parameters)
-                return -ENOMEM;
         snprintf(sandbox->name, sizeof(sandbox->name), "%s", name);
         sandbox->priority = priority;
         sandbox->limits = *limits;
@@ -243,7 +241,6 @@ struct lua_sandbox *lua_sandbox_free(struct lua_sandbox *sandbox) {
                 lua_close(sandbox->lua);
         }
         lua_arena_free(sandbox->arena);
-        free(sandbox->parameters);
         free(sandbox);
         return NULL;
 }
@@ -280,6 +277,14 @@ struct call_request {
         const struct host_event *subject;
 };
 
+/* A core's events carry its CPU number as text; -1 for what is none. */
+static int cpu_number(const char *text) {
+        char *end;
+        long number = strtol(text, &end, 10);
+
+        return end != text && *end == '\0' && number >= 0 && number <= INT_MAX ? (int) number : -1;
+}
+
 static void push_subject(lua_State *lua, const struct host_event *subject) {
         const char *what = "added";
 
@@ -295,10 +300,10 @@ static void push_subject(lua_State *lua, const struct host_event *subject) {
                 what = "changed";
                 break;
         case HOST_CORE_ADDED:
-                push_core(lua, atoi(subject->id));
+                push_core(lua, cpu_number(subject->id));
                 break;
         case HOST_CORE_REMOVED:
-                push_core(lua, atoi(subject->id));
+                push_core(lua, cpu_number(subject->id));
                 what = "removed";
                 break;
         case HOST_DEVICE_REMOVED:

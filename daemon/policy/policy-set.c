@@ -71,10 +71,6 @@ static struct policy *policy_free(struct policy *policy) {
         return NULL;
 }
 
-static void policy_freep(struct policy **policy) {
-        policy_free(*policy);
-}
-
 static bool is_running(const struct policy *policy) {
         return policy->info.state == POLICY_LOADED;
 }
@@ -203,20 +199,22 @@ static void set_enabled_state(struct policy_set *set, struct policy *policy, boo
 }
 
 static int policy_new(struct policy **ret, const struct policy_file *file) {
-        _cleanup_(policy_freep) struct policy *policy = calloc(1, sizeof(*policy));
+        struct policy *policy = calloc(1, sizeof(*policy));
+        char *path = strdup(file->path);
 
-        if (!policy)
+        if (!policy || !path) {
+                free(policy);
+                free(path);
                 return -ENOMEM;
-        policy->path = strdup(file->path);
-        if (!policy->path)
-                return -ENOMEM;
+        }
+        policy->path = path;
         policy->enabled = true;
         snprintf(policy->info.name, sizeof(policy->info.name), "%s", file->name);
         snprintf(policy->info.file, sizeof(policy->info.file), "%s", file->base);
         policy->info.path = policy->path;
         policy->info.priority = file->priority;
         policy->info.state = POLICY_FAILED;
-        *ret = TAKE_PTR(policy);
+        *ret = policy;
         return 0;
 }
 
@@ -321,7 +319,7 @@ int policy_set_reload(struct policy_set *set, const struct policy_setting *setti
                 set_log(set, "", LOG_WARNING, "a directory of policies cannot be read: %s", strerror(-r));
         for (size_t i = 0; i < files.n_ignored; i++)
                 set_log(set, "", LOG_WARNING, "%s is not named NN-name.lua, ignoring", files.ignored[i]);
-        policies = calloc(files.n + 1, sizeof(*policies));
+        policies = calloc(files.n + 1, sizeof(void *));
         if (!policies) {
                 policy_files_done(&files);
                 return -ENOMEM;
@@ -351,29 +349,39 @@ int policy_set_reload(struct policy_set *set, const struct policy_setting *setti
         return r;
 }
 
-static int copy_directories(struct policy_set *set, char *const *directories) {
+static char **free_directories(char **directories) {
+        for (size_t i = 0; directories && directories[i]; i++)
+                free(directories[i]);
+        free(directories);
+        return NULL;
+}
+
+static char **copy_directories(char *const *directories) {
         size_t n = 0;
+        char **copy;
 
         while (directories && directories[n])
                 n++;
-        set->directories = calloc(n + 1, sizeof(*set->directories));
-        if (!set->directories)
-                return -ENOMEM;
-        for (size_t i = 0; i < n; i++) {
-                set->directories[i] = strdup(directories[i]);
-                if (!set->directories[i])
-                        return -ENOMEM;
+        copy = calloc(n + 1, sizeof(void *));
+        for (size_t i = 0; copy && i < n; i++) {
+                copy[i] = strdup(directories[i]);
+                if (!copy[i])
+                        return free_directories(copy);
         }
-        return 0;
+        return copy;
 }
 
 int policy_set_new(struct policy_set **ret, char *const *directories, const struct policy_limits *limits, const struct policy_setting *settings,
                    size_t n_settings, const struct policy_callbacks *callbacks) {
-        _cleanup_(policy_set_freep) struct policy_set *set = calloc(1, sizeof(*set));
+        char **copy = copy_directories(directories);
+        struct policy_set *set = copy ? calloc(1, sizeof(*set)) : NULL;
         int r;
 
-        if (!set)
+        if (!set) {
+                free_directories(copy);
                 return -ENOMEM;
+        }
+        set->directories = copy;
         if (limits)
                 set->limits = *limits;
         if (set->limits.instructions_per_event == 0)
@@ -384,13 +392,12 @@ int policy_set_new(struct policy_set **ret, char *const *directories, const stru
                 set->limits.intents_per_epoch = DEFAULT_INTENTS;
         if (callbacks)
                 set->callbacks = *callbacks;
-        r = copy_directories(set, directories);
-        if (r < 0)
-                return r;
         r = policy_set_reload(set, settings, n_settings);
-        if (r < 0)
+        if (r < 0) {
+                policy_set_free(set);
                 return r;
-        *ret = TAKE_PTR(set);
+        }
+        *ret = set;
         return 0;
 }
 
@@ -400,9 +407,7 @@ struct policy_set *policy_set_free(struct policy_set *set) {
         for (size_t i = 0; i < set->n_policies; i++)
                 policy_free(set->policies[i]);
         free(set->policies);
-        for (size_t i = 0; set->directories && set->directories[i]; i++)
-                free(set->directories[i]);
-        free(set->directories);
+        free_directories(set->directories);
         free(set);
         return NULL;
 }

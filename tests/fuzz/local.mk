@@ -36,3 +36,12 @@ tests_fuzz_fuzz_attributes_SOURCES = tests/fuzz/fuzz-attributes.c
 tests_fuzz_fuzz_attributes_LDADD = libvhost-sysfs.la libcpu-stat.la
 tests_fuzz_fuzz_attributes_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 endif
+
+EXTRA_DIST += tests/fuzz/corpus/policy/actions tests/fuzz/corpus/policy/declaration tests/fuzz/corpus/policy/filters tests/fuzz/corpus/policy/hostile \
+	tests/fuzz/corpus/policy/loops tests/fuzz/corpus/policy/strings
+if FUZZERS
+check_PROGRAMS += tests/fuzz/fuzz-policy
+tests_fuzz_fuzz_policy_SOURCES = tests/fuzz/fuzz-policy.c
+tests_fuzz_fuzz_policy_LDADD = libiocored.la
+tests_fuzz_fuzz_policy_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+endif

@@ -100,12 +100,14 @@ void fixture_done(struct fixture *fixture) {
 }
 
 void fixture_write_bytes(struct fixture *fixture, const char *base, const char *text, size_t size) {
-        _cleanup_fclose_ FILE *file = NULL;
+        FILE *file;
         char path[256];
 
         snprintf(path, sizeof(path), "%s/%s", fixture->directory, base);
         file = fopen(path, "we");
-        if (!file || fwrite(text, 1, size, file) != size)
+        if (!file)
+                abort();
+        if (fwrite(text, 1, size, file) != size || fclose(file) != 0)
                 abort();
 }
 
@@ -122,7 +124,7 @@ void fixture_remove(struct fixture *fixture, const char *base) {
 }
 
 void fixture_copy_shipped(struct fixture *fixture, const char *base) {
-        _cleanup_fclose_ FILE *file = NULL;
+        FILE *file;
         char path[1024], text[65536];
         size_t size;
 
@@ -131,6 +133,7 @@ void fixture_copy_shipped(struct fixture *fixture, const char *base) {
         if (!file)
                 abort();
         size = fread(text, 1, sizeof(text), file);
+        (void) fclose(file);
         fixture_write_bytes(fixture, base, text, size);
 }
 
@@ -188,7 +191,7 @@ void fixture_remove_unit(struct fixture *fixture, struct unit *unit) {
 
         while (host->units[i] != unit)
                 i++;
-        memmove(&host->units[i], &host->units[i + 1], (host->n_units - i - 1) * sizeof(*host->units));
+        memmove(&host->units[i], &host->units[i + 1], (host->n_units - i - 1) * sizeof(void *));
         host->n_units--;
         for (i = 0; i < host->n_queues; i++)
                 if (host->queues[i]->pub.unit == &unit->pub)

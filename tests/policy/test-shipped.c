@@ -188,7 +188,8 @@ static unsigned worst_minute(double load, unsigned units, unsigned minutes) {
 
 static void noise_changes_the_number_of_cores_at_most_twice_a_minute(void **state) {
         (void) state;
-        for (double load = 0.05; load < 4; load += 0.11) {
+        for (unsigned i = 0; i < 36; i++) {
+                double load = 0.05 + 0.11 * i;
                 unsigned worst = worst_minute(load, 12, 3);
 
                 if (worst > 2)
@@ -502,7 +503,8 @@ static void busy_queues_are_polled_and_idle_ones_get_notifications_back(void **s
 
 static void noise_switches_a_queue_at_most_twice_a_minute(void **state) {
         (void) state;
-        for (double scale = 0.25; scale < 4; scale *= 1.15) {
+        for (unsigned step = 1; step <= 20; step++) {
+                double scale = 0.15 * step;
                 struct fixture fixture;
                 struct queue *queue;
                 unsigned worst = 0;
