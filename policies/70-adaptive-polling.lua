@@ -1,9 +1,10 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
--- Polls the queues that are kicked often, and gives idle ones their notifications back. Only queues that are in the wrong mode are looked at: the
--- filters run outside of Lua, so that a host where all is well costs a scan of its queues.
-
+-- Polls the queues that are kicked often and are served by an I/O core, and gives idle ones their notifications back: elsewhere a worker that polls would
+-- take a VM core's time. Only queues that are in the wrong mode are looked at: the filters run outside of Lua, so that a host where all is well costs a
+-- scan of its queues.
 -- queue id -> for how many epochs in a row, and the last of them
 local since, last = {}, {}
+local polled = {} -- queue id -> true: was asked for here
 
 local function streak(id, epoch)
   since[id] = last[id] == epoch - 1 and since[id] + 1 or 1
@@ -11,16 +12,20 @@ local function streak(id, epoch)
   return since[id]
 end
 
-local function forget(epoch)
+local function forget(epoch, exists)
   for id, seen in pairs(last) do
     if seen < epoch - 1 then
       since[id], last[id] = nil, nil
     end
   end
+  for id in pairs(polled) do
+    if not exists(id) then polled[id] = nil end
+  end
 end
 
-local busy = { polled = false, can_poll = true, manual = false }
+local busy = { polled = false, can_poll = true, manual = false, placed = true }
 local idle = { polled = true, manual = false }
+local stray = { polled = true, manual = false, placed = false }
 
 local function poll_busy(host, p)
   busy.min_works, busy.min_load = p.start_kicks, p.start_load
@@ -29,6 +34,7 @@ local function poll_busy(host, p)
     if streak(queue.id, host.epoch) >= p.start_epochs and left > 0 then
       left = left - 1
       since[queue.id] = 0
+      polled[queue.id] = true
       queue:poll {
         on = true,
         reason = string.format("%.0f notifications a second, from %.0f on polling is cheaper", queue.works_per_second, p.start_kicks),
@@ -44,7 +50,7 @@ local function release_idle(host, p)
   for queue in host:queues(idle) do
     if streak(queue.id, host.epoch) >= p.stop_epochs and left > 0 then
       left = left - 1
-      since[queue.id] = 0
+      since[queue.id], polled[queue.id] = 0, nil
       queue:poll {
         on = false,
         reason = string.format("%.3f cores of work for %d epochs, below %.3f notifications are cheaper", queue.load, p.stop_epochs, p.stop_load),
@@ -54,9 +60,20 @@ local function release_idle(host, p)
   end
 end
 
+-- Those that were polled here and have left the I/O cores since.
+local function release_stray(host)
+  if not next(polled) then return end
+  for queue in host:queues(stray) do
+    if polled[queue.id] then
+      polled[queue.id] = nil
+      queue:poll { on = false, reason = "its worker is on no I/O core any more" }
+    end
+  end
+end
+
 return policy {
   name = "adaptive-polling",
-  doc = "Polls queues that are kicked often and gives idle ones their notifications back.",
+  doc = "Polls queues on I/O cores that are kicked often and gives idle ones their notifications back.",
   params = {
     start_kicks = { default = 2000, min = 1, max = 10000000, unit = "1/s", doc = "Notifications a second from which a queue is polled." },
     start_load = { default = 0.05, min = 0, max = 1, unit = "cores", doc = "Load from which a queue is polled." },
@@ -69,7 +86,10 @@ return policy {
   on_epoch = function(host, p)
     if not host.can.poll or host.n_queues == 0 then return end
     poll_busy(host, p)
+    release_stray(host)
     release_idle(host, p)
-    if host.epoch % 100 == 0 then forget(host.epoch) end
+    if host.epoch % 100 == 0 then
+      forget(host.epoch, function(id) return host:queue(id) ~= nil end)
+    end
   end,
 }

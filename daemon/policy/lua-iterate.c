@@ -100,6 +100,8 @@ static bool queue_matches(const struct host *host, const struct queue *queue, co
         if (valid && (queue->load < filter->min_load || queue->load > filter->max_load || queue->works_per_second < filter->min_works ||
                       queue->works_per_second > filter->max_works))
                 return false;
+        if (filter->placed >= 0 && filter->placed != (queue->pub.unit && ((const struct unit *) queue->pub.unit)->core >= 0))
+                return false;
         if (filter->node < 0 && filter->core < 0)
                 return true;
         return queue->pub.unit && unit_is_at(host, (const struct unit *) queue->pub.unit, filter->node, filter->core);
@@ -178,7 +180,7 @@ static void filter_key(lua_State *lua, struct filter *filter, const char *key) {
                 filter->polled = filter_boolean(lua, key);
         else if (queues && strcmp(key, "can_poll") == 0)
                 filter->can_poll = filter_boolean(lua, key);
-        else if (!queues && strcmp(key, "placed") == 0)
+        else if (strcmp(key, "placed") == 0)
                 filter->placed = filter_boolean(lua, key);
         else
                 luaL_error(lua, "filter: unknown key '%s'", key);

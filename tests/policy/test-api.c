@@ -110,6 +110,7 @@ static void filters_leave_out_what_does_not_match(void **state) {
                "assert(ids(host:units { placed = false }) == 'd.10' and ids(host:node(0):units { placed = false }) == '')\n"
                "assert(ids(host:core(0):units { max_load = 0.3 }) == 'd.2' and ids(host:units { manual = true }) == '')\n"
                "assert(ids(host:queues { polled = true }) == 'vq.1.0' and ids(host:queues { polled = false, min_works = 200 }) == 'vq.2.0 vq.10.0')\n"
+               "assert(ids(host:queues { placed = false }) == 'vq.10.0')\n"
                "assert(ids(host:queues { can_poll = false }) == '' and ids(host:queues { max_works = 100 }) == 'vq.3.0')\n"
                "assert(ids(host:queues {}) == 'vq.1.0 vq.2.0 vq.3.0 vq.10.0')");
 }

@@ -460,6 +460,17 @@ static void noise_moves_at_most_two_units_a_minute(void **state) {
 
 /* --- 70-adaptive-polling */
 
+/* A queue that is served by the I/O core CPU 0, which is made one. */
+static struct queue *add_queue(struct fixture *fixture, const char *id) {
+        struct unit *unit;
+
+        fixture_set_core(fixture, 0, true, true);
+        if (fixture->host.n_units == 0)
+                fixture_add_unit(fixture, "d.1", 0)->core = 0;
+        unit = fixture->host.units[0];
+        return fixture_add_queue(fixture, id, unit);
+}
+
 static void set_queue(struct queue *queue, double works, double load) {
         queue->works_per_second = works;
         queue->load = load;
@@ -471,8 +482,8 @@ static void busy_queues_are_polled_and_idle_ones_get_notifications_back(void **s
 
         (void) state;
         start(&fixture, 1, 4, "70-adaptive-polling.lua");
-        queue = fixture_add_queue(&fixture, "vq.1.0", NULL);
-        mute = fixture_add_queue(&fixture, "vq.1.1", NULL);
+        queue = add_queue(&fixture, "vq.1.0");
+        mute = add_queue(&fixture, "vq.1.1");
         mute->pub.can_poll = false;
         set_queue(queue, 5000, 0.2);
         set_queue(mute, 5000, 0.2);
@@ -501,6 +512,32 @@ static void busy_queues_are_polled_and_idle_ones_get_notifications_back(void **s
         fixture_done(&fixture);
 }
 
+static void only_queues_on_io_cores_are_polled(void **state) {
+        struct fixture fixture;
+        struct queue *queue, *foreign;
+
+        (void) state;
+        start(&fixture, 1, 4, "70-adaptive-polling.lua");
+        queue = add_queue(&fixture, "vq.1.0");
+        foreign = add_queue(&fixture, "vq.1.1");
+        foreign->pub.poll = true;
+        set_queue(queue, 5000, 0.2);
+        set_queue(foreign, 0, 0.2);
+        fixture.host.units[0]->core = IOCORE_CPU_ANY;
+        run(&fixture, 20);
+        assert_false(queue->pub.poll);
+        fixture.host.units[0]->core = 0;
+        run(&fixture, 5);
+        assert_true(queue->pub.poll);
+        fixture.host.units[0]->core = IOCORE_CPU_ANY;
+        run(&fixture, 2);
+        assert_false(queue->pub.poll);
+        /* what somebody else lets poll is left alone while it is busy */
+        assert_true(foreign->pub.poll);
+        still_runs(&fixture);
+        fixture_done(&fixture);
+}
+
 static void noise_switches_a_queue_at_most_twice_a_minute(void **state) {
         (void) state;
         for (unsigned step = 1; step <= 20; step++) {
@@ -510,7 +547,7 @@ static void noise_switches_a_queue_at_most_twice_a_minute(void **state) {
                 unsigned worst = 0;
 
                 start(&fixture, 1, 4, "70-adaptive-polling.lua");
-                queue = fixture_add_queue(&fixture, "vq.1.0", NULL);
+                queue = add_queue(&fixture, "vq.1.0");
                 for (unsigned minute = 0; minute < 4; minute++) {
                         unsigned changes = 0;
 
@@ -535,7 +572,7 @@ static void nothing_is_polled_where_polling_cannot_be_had(void **state) {
 
         (void) state;
         start(&fixture, 1, 4, "70-adaptive-polling.lua");
-        set_queue(fixture_add_queue(&fixture, "vq.1.0", NULL), 5000, 0.5);
+        set_queue(add_queue(&fixture, "vq.1.0"), 5000, 0.5);
         fixture.unavailable = "poll";
         for (unsigned i = 0; i < 20; i++) {
                 fixture_epoch(&fixture);
@@ -555,7 +592,7 @@ static void a_thousand_busy_queues_are_switched_a_few_at_a_time(void **state) {
                 char id[IOCORE_ID_MAX];
 
                 snprintf(id, sizeof(id), "vq.%u.0", i);
-                set_queue(fixture_add_queue(&fixture, id, NULL), 5000, 0.06);
+                set_queue(add_queue(&fixture, id), 5000, 0.06);
         }
         for (unsigned i = 0; i < 80; i++) {
                 fixture_epoch(&fixture);
@@ -588,6 +625,7 @@ int main(void) {
                 cmocka_unit_test(nothing_moves_between_nodes_nor_by_hand_pinned_units),
                 cmocka_unit_test(noise_moves_at_most_two_units_a_minute),
                 cmocka_unit_test(busy_queues_are_polled_and_idle_ones_get_notifications_back),
+                cmocka_unit_test(only_queues_on_io_cores_are_polled),
                 cmocka_unit_test(noise_switches_a_queue_at_most_twice_a_minute),
                 cmocka_unit_test(nothing_is_polled_where_polling_cannot_be_had),
                 cmocka_unit_test(a_thousand_busy_queues_are_switched_a_few_at_a_time),
