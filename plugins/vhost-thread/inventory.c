@@ -265,6 +265,7 @@ static int remember(void *userdata, const struct vhost_thread *found) {
         }
         *thread = *found;
         thread->schedstat = fd < 0 ? -1 : fd;
+        thread->placed = IOCORE_CPU_ANY;
 
         size_t index = state->n_threads;
         while (index > 0 && state->threads[index - 1]->id > thread->id)

@@ -178,6 +178,7 @@ static int place_set(void *userdata, const char *object, const char *value, char
                 return r;
         thread->worker->cpu = affinity_only_cpu(&really);
         thread->unit->manual = vhost_is_bound_elsewhere(state, thread);
+        thread->placed = thread->worker->cpu;
         return affinity_format(&really, ret_value, size);
 }
 
@@ -236,8 +237,10 @@ static int vhost_core_remove(void *userdata, int cpu, const char *worker) {
         if (cpu < 0 || cpu >= state->n_cpus || !state->cores[cpu])
                 return -ENOENT;
         for (size_t i = 0; i < state->n_threads; i++) {
-                vhost_refresh_cpu(state, state->threads[i]);
-                if (state->threads[i]->worker->cpu == cpu && vhost_thread_check(state, state->threads[i]) >= 0)
+                struct vhost_thread *thread = state->threads[i];
+                vhost_refresh_cpu(state, thread);
+                /* One that somebody else bound to this CPU is not for iocored to move, and needs no I/O core. */
+                if (thread->placed == cpu && thread->worker->cpu == cpu && vhost_thread_check(state, thread) >= 0)
                         return -EBUSY;
         }
         int r = state->services->core_set(state->context, cpu, NULL, false);

@@ -20,6 +20,7 @@ struct vhost_thread {
         enum thread_shape shape;
 
         int schedstat;       /* kept open; -1 when it cannot be had */
+        int placed;          /* the CPU that iocored bound it to last, or IOCORE_CPU_ANY */
         bool told;           /* that its schedstat cannot be read */
         struct iocore_worker *worker;
         struct iocore_unit *unit;

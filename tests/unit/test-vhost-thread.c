@@ -585,6 +585,19 @@ static void an_io_core_with_workers_is_not_removed(void **test_state) {
         assert_false(context->io_core[3]);
 }
 
+static void a_worker_bound_by_hand_does_not_hold_an_io_core(void **test_state) {
+        struct iocore_context *context = *test_state;
+        char value[64];
+        put_kernel_thread(context);
+        put_thread(context, "/proc/121", 121, 121, "vhost-100", 2, KTHREAD, 1300);
+        context->threads[0].mask = 1u << 3; /* before iocored came */
+        open_plugin(context);
+        assert_int_equal(iocore_plugin.core_add(context->state, 3, value, sizeof value), 0);
+        context->threads[1].mask = 1u << 3; /* while it runs */
+        scan(context, false);
+        assert_int_equal(iocore_plugin.core_remove(context->state, 3, ""), 0);
+}
+
 static void probe_says_what_it_looked_for(void **test_state) {
         struct iocore_context *context = *test_state;
         char reason[IOCORE_REASON_MAX] = "";
@@ -636,6 +649,7 @@ int main(void) {
                 cmocka_unit_test(a_value_of_a_thousand_cpus_fits),
                 TEST(the_place_by_birth_is_the_owners),
                 TEST(an_io_core_with_workers_is_not_removed),
+                TEST(a_worker_bound_by_hand_does_not_hold_an_io_core),
                 TEST(probe_says_what_it_looked_for),
                 TEST(threads_of_a_fixture_tree_are_never_the_kernels),
         };

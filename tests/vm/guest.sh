@@ -27,21 +27,42 @@ stop_load() {
   rm -f "$WORK/load.$1."*
 }
 
+# No program is started from here to run_nsec(): conditions ask often, and an emulated machine is slow at starting one.
 worker_of() {
-  cat "$WORK/load.$1.worker"
+  local id=
+  read -r id < "$WORK/load.$1.worker"
+  echo "$id"
 }
 
-workers() {
-  cat "$WORK"/load.*.worker
-}
-
-# The kernel's own words: the mask, bit for bit.
-mask_of() {
-  sed -n 's/^Cpus_allowed:[[:space:]]*//p' "/proc/$1/status"
+# field_of TID KEY: a line of its status file, the kernel's own words.
+field_of() {
+  local key value
+  while IFS=$':\t ' read -r key value; do
+    [ "$key" != "$2" ] || { echo "$value"; return 0; }
+  done 2> /dev/null < "/proc/$1/status"
+  return 1
 }
 
 cpus_of() {
-  sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' "/proc/$1/status"
+  field_of "$1" Cpus_allowed_list
+}
+
+# The CPU that it last ran on.
+last_cpu_of() {
+  local line fields
+  read -r line < "/proc/$1/stat" || return 1
+  read -ra fields <<< "${line##*) }"
+  echo "${fields[36]}"
+}
+
+run_nsec() {
+  local run rest
+  read -r run rest < "/proc/$1/schedstat" && echo "$run"
+}
+
+wait_nsec() {
+  local run wait rest
+  read -r run wait rest < "/proc/$1/schedstat" && echo "$wait"
 }
 
 # Masks of all threads of the machine, a line for each: "tid starttime mask".
@@ -50,14 +71,6 @@ dump_masks() {
   for directory in /proc/[0-9]*/task/[0-9]*; do
     [ -r "$directory/status" ] && echo "${directory##*/} $(sed 's/.*) //' "$directory/stat" | cut -d' ' -f20) $(sed -n 's/^Cpus_allowed:[[:space:]]*//p' "$directory/status")"
   done 2> /dev/null | sort -n
-}
-
-run_nsec() {
-  cut -d' ' -f1 "/proc/$1/schedstat"
-}
-
-wait_nsec() {
-  cut -d' ' -f2 "/proc/$1/schedstat"
 }
 
 # start_daemon [OPTIONS...]: returns when it answers on the bus.

@@ -3,6 +3,9 @@
 . /tests/tap.sh
 . /tests/guest.sh
 
+configuration='[daemon]
+epoch = 500ms'
+
 names="a b c d e f"
 masks="ff 0f f0 7e 3c c3"
 set -- $masks
