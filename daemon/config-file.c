@@ -81,7 +81,9 @@ static char *read_line(char *buffer, int size, void *stream) {
         }
         reading->number++;
         const char *line = look_at_line(reading, length, (size_t) size);
-        strcpy(buffer, line ? line : ""); /* fits: look_at_line() refused what does not */
+        if (!line)
+                line = "";
+        memcpy(buffer, line, strlen(line) + 1); /* fits: look_at_line() refused what does not */
         return buffer;
 }
 

@@ -111,7 +111,7 @@ static int number_within(const char *value, const struct suffix *suffixes, const
 
 static int unsigned_parse(void *field, const char *value, const struct config_range *range, const char *const *names, char *ret_why, size_t size) {
         (void) names;
-        double number;
+        double number = 0;
         int r = number_within(value, no_suffixes, range, true, &number, ret_why, size);
         if (r == 0)
                 *(unsigned *) field = (unsigned) number;
@@ -120,7 +120,7 @@ static int unsigned_parse(void *field, const char *value, const struct config_ra
 
 static int count_parse(void *field, const char *value, const struct config_range *range, const char *const *names, char *ret_why, size_t size) {
         (void) names;
-        double number;
+        double number = 0;
         int r = number_within(value, no_suffixes, range, true, &number, ret_why, size);
         if (r == 0)
                 *(size_t *) field = (size_t) number;
@@ -129,7 +129,7 @@ static int count_parse(void *field, const char *value, const struct config_range
 
 static int size_parse(void *field, const char *value, const struct config_range *range, const char *const *names, char *ret_why, size_t size) {
         (void) names;
-        double number;
+        double number = 0;
         int r = number_within(value, size_suffixes, range, true, &number, ret_why, size);
         if (r == 0)
                 *(size_t *) field = (size_t) number;

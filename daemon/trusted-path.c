@@ -104,7 +104,7 @@ static int open_root(struct stat *ret_st) {
 
 int trusted_open(const char *path, char *ret_reason, size_t size) {
         char rest[PATH_MAX], component[NAME_MAX + 1] = "";
-        struct stat st;
+        struct stat st = { 0 };
         unsigned links = 0;
         int r = absolute(path, rest);
         if (r < 0)

@@ -206,10 +206,12 @@ struct queue_sums {
 
 static struct queue_sums derive_queues(struct host *host, const struct unit *unit, bool worker_is_busy) {
         struct queue_sums sums = { 0 };
-        struct queue **queues = host->queues_by_unit + unit->first_queue;
 
+        if (unit->n_queues == 0)
+                return sums;
+        struct queue **queues = host->queues_by_unit + unit->first_queue;
         /* The queues of an idle worker are read only when somebody asks for everything, and then all of a unit's. */
-        if (unit->n_queues == 0 || (!worker_is_busy && !queue_was_sampled(queues[0])))
+        if (!worker_is_busy && !queue_was_sampled(queues[0]))
                 return sums;
         for (size_t i = 0; i < unit->n_queues; i++) {
                 struct queue *queue = queues[i];

@@ -2,7 +2,6 @@
 /* hwloc reads the host once; what iocored needs of it is copied into plain arrays. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,7 +127,7 @@ static hwloc_obj_t last_level_cache(hwloc_obj_t pu) {
 }
 
 static int fill_cpus(struct topology *topology, hwloc_topology_t hwloc) {
-        intptr_t n_caches = 0;
+        int n_caches = 0;
 
         for (hwloc_obj_t pu = NULL; (pu = hwloc_get_next_obj_by_type(hwloc, HWLOC_OBJ_PU, pu));) {
                 struct topology_cpu *cpu = &topology->cpus[pu->os_index];
@@ -144,11 +143,12 @@ static int fill_cpus(struct topology *topology, hwloc_topology_t hwloc) {
                 cpu->siblings = hwloc_bitmap_dup(core ? core->cpuset : pu->cpuset);
                 if (!cpu->siblings)
                         return -ENOMEM;
-                if (cache) {
-                        /* caches of several levels are numbered together, so by hand */
-                        if (!cache->userdata)
-                                cache->userdata = (void *) ++n_caches;
-                        cpu->llc = (int) ((intptr_t) cache->userdata - 1);
+                /* Caches of several levels are numbered together, so by hand: each remembers the CPU that it was met with first. */
+                if (cache && cache->userdata) {
+                        cpu->llc = ((const struct topology_cpu *) cache->userdata)->llc;
+                } else if (cache) {
+                        cache->userdata = cpu;
+                        cpu->llc = n_caches++;
                 }
         }
         return 0;
@@ -246,14 +246,11 @@ static int fill(struct topology *topology, hwloc_topology_t hwloc, hwloc_const_b
 }
 
 int topology_new(struct topology **ret, const char *root, const char *synthetic, const char *isolated, const char *offline) {
-        _cleanup_(topology_freep) struct topology *topology = calloc(1, sizeof *topology);
+        _cleanup_(topology_freep) struct topology *topology = NULL;
         _cleanup_(hwloc_destroyp) hwloc_topology_t hwloc = NULL;
         _cleanup_bitmap_ hwloc_bitmap_t given_isolated = NULL, given_offline = NULL, kernel_isolated = NULL, online = NULL, present = NULL;
         int r;
 
-        if (!topology)
-                return -ENOMEM;
-        topology->synthetic = synthetic != NULL;
         if (isolated && (r = cpu_list_parse(isolated, &given_isolated)) < 0)
                 return r == -ENOMEM ? r : -EINVAL;
         if (offline && (r = cpu_list_parse(offline, &given_offline)) < 0)
@@ -267,6 +264,10 @@ int topology_new(struct topology **ret, const char *root, const char *synthetic,
         r = load(&hwloc, root, synthetic);
         if (r < 0)
                 return r;
+        topology = calloc(1, sizeof *topology);
+        if (!topology)
+                return -ENOMEM;
+        topology->synthetic = synthetic != NULL;
         r = fill(topology, hwloc, present);
         if (r < 0)
                 return r;

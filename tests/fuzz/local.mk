@@ -1,4 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+EXTRA_DIST += tests/fuzz/corpus/config/defaults tests/fuzz/corpus/config/everything tests/fuzz/corpus/config/errors tests/fuzz/corpus/config/odd
+if FUZZERS
+check_PROGRAMS += tests/fuzz/fuzz-config
+tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz-config.c
+tests_fuzz_fuzz_config_LDADD = libiocored.la
+tests_fuzz_fuzz_config_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+endif
+
 EXTRA_DIST += tests/fuzz/corpus/thread-info/name tests/fuzz/corpus/thread-info/name-of-a-user tests/fuzz/corpus/thread-info/stat \
 	tests/fuzz/corpus/thread-info/stat-with-parentheses tests/fuzz/corpus/thread-info/schedstat tests/fuzz/corpus/thread-info/status \
 	tests/fuzz/corpus/thread-info/list tests/fuzz/corpus/thread-info/list-with-newline

@@ -249,7 +249,8 @@ static void what_libinih_would_cut_is_an_error(void **state) {
         (void) state;
         char text[512], *end = stpcpy(text, "[bans]\nunits=");
         memset(end, 'x', 300);
-        strcpy(end + 300, "\ndomains=a\n");
+        static const char rest[] = "\ndomains=a\n";
+        memcpy(end + 300, rest, sizeof rest);
         assert_told(text, "test.conf:2: is too long; give a list in several assignments\n");
         assert_told("[plugin.a-name-that-is-longer-than-what-libinih-keeps-of-it]\nkey=1\n", "test.conf:1: the name of the section is too long\n");
         assert_told("[policy.]\nx=1\n", "test.conf:1: [policy.] is not the name of a policy\n");
@@ -425,15 +426,16 @@ static void the_manual_has_every_key_with_its_default(void **state) {
                 char item[128], fallback[128];
                 assert_true(info.doc && *info.doc);
                 snprintf(item, sizeof item, "\n.It Ic %s ", info.key);
-                from = strstr(from, item);
-                if (!from)
-                        print_error("no paragraph of [%s] %s\n", info.section, info.key);
-                assert_non_null(from);
-                from += strlen(item);
+                const char *paragraph = strstr(from, item);
+                if (!paragraph) {
+                        fail_msg("no paragraph of [%s] %s", info.section, info.key);
+                        return;
+                }
+                from = paragraph + strlen(item);
                 /* what depends on where it was installed is said in words */
                 if (info.fallback[0] == '\0' || strchr(info.fallback, '/'))
                         continue;
-                snprintf(fallback, sizeof fallback, "Default: %s", info.fallback);
+                snprintf(fallback, sizeof fallback, "Default: %s.\n", info.fallback);
                 const char *found = strstr(from, fallback), *next = strstr(from, "\n.It Ic ");
                 if (!found || (next && found > next))
                         print_error("[%s] %s: the default %s is not told\n", info.section, info.key, info.fallback);

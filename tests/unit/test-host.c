@@ -531,8 +531,8 @@ static void units_of_a_domain_that_does_not_run_are_idle(void **state) {
         struct elvis e = new_elvis();
         _cleanup_(host_freep) struct host *host = e.host;
         struct domain *domain = host_domain_add(host, OTHER, "web");
-        strcpy(e.units[0]->pub.domain, "web");
-        strcpy(e.units[1]->pub.domain, "not known to libvirt");
+        snprintf(e.units[0]->pub.domain, sizeof e.units[0]->pub.domain, "web");
+        snprintf(e.units[1]->pub.domain, sizeof e.units[1]->pub.domain, "not known to libvirt");
         elvis_epoch(&e, 0.5, 0.1, 0.1, 0.1, 0.1);
         elvis_epoch(&e, 0.5, 0.1, 0.1, 0.1, 0.1);
         assert_near(e.units[0]->load, 0.2, 1e-6);

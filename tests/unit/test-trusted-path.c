@@ -32,7 +32,7 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 
 static int setup(void **state) {
         static struct fixture fixture;
-        strcpy(fixture.root, "/tmp/test-trusted-path.XXXXXX"); /* below a sticky directory that all may write to */
+        snprintf(fixture.root, sizeof fixture.root, "/tmp/test-trusted-path.XXXXXX"); /* below a sticky directory that all may write to */
         if (!mkdtemp(fixture.root))
                 return -1;
         *state = &fixture;
