@@ -99,7 +99,7 @@ static const char *copy_option(const char *value, char *ret, size_t size) {
 /* `argument` is what follows -name: "guest=NAME,debug-threads=on" or "NAME,process=..."; the plain form is only allowed first. */
 static int parse_name_argument(const char *argument, char *ret_name) {
         for (bool first = true; *argument; first = false) {
-                char option[IOCORE_NAME_MAX + sizeof "guest="];
+                char option[IOCORE_NAME_MAX + sizeof "guest="] = "";
                 const char *next = copy_option(argument, option, sizeof option);
                 if (!next)
                         return -ENAMETOOLONG;

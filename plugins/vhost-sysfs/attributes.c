@@ -44,6 +44,7 @@ int status_name_init(struct status_name *ret, const char *name) {
 
         if (length == 0 || length + 2 > sizeof padded)
                 return -EINVAL;
+        /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): compared as words, never as a string */
         memcpy(padded + 1, name, length);
         padded[length + 1] = ':';
         memset(mask, 0xff, length + 2);

@@ -103,7 +103,7 @@ static inline void sample_by_status(struct vhost_sysfs *sysfs, struct vhost_queu
 
 /* Where a worker does not say how busy it is, its queues do. What a queue has done since it was read last was done on this worker. Once per clock. */
 static int read_busy(struct vhost_sysfs *sysfs, struct vhost_worker *worker, struct vhost_queue *queue, uint64_t clock) {
-        uint64_t polled, notified;
+        uint64_t polled = 0, notified = 0;
 
         if (queue->busy_clock == clock)
                 return 0;

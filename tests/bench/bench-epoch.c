@@ -61,7 +61,7 @@ static void find_files(struct file_set *ret, bool queues) {
                 ret->fds = reallocarray(ret->fds, ret->n + 1, sizeof *ret->fds);
                 if (!ret->fds)
                         abort();
-                ret->fds[ret->n++] = atoi(entry->d_name);
+                ret->fds[ret->n++] = (int) strtol(entry->d_name, NULL, 10);
         }
         closedir(directory);
 }
@@ -92,12 +92,12 @@ static double median(double *values, size_t n) {
 }
 
 static unsigned resident_kib(void) {
-        unsigned pages = 0;
+        char text[128], *second;
         FILE *file = fopen("/proc/self/statm", "re");
-        if (!file || fscanf(file, "%*u %u", &pages) != 1)
+        if (!file || !fgets(text, sizeof text, file) || !(second = strchr(text, ' ')))
                 abort();
         fclose(file);
-        return pages * (unsigned) (sysconf(_SC_PAGESIZE) / 1024);
+        return (unsigned) (strtoul(second, NULL, 10) * (unsigned long) sysconf(_SC_PAGESIZE) / 1024);
 }
 
 struct result {

@@ -60,7 +60,7 @@ struct sampler {
 
 static void *sampler_make(const struct tree *tree) {
         struct sampler *sampler = calloc(1, sizeof *sampler);
-        struct topology *topology;
+        struct topology *topology = NULL;
         char text[PATH_MAX];
 
         if (!sampler)
@@ -70,7 +70,7 @@ static void *sampler_make(const struct tree *tree) {
         int r = topology_new(&topology, "/", text, NULL, NULL);
         if (r == 0)
                 r = host_new(&sampler->host, topology);
-        if (r < 0)
+        if (r < 0 || !sampler->host)
                 die("host", r);
         sampler->host->ewma_weight = sampler->config->smoothing;
         sampler->host->busy_threshold = sampler->config->busy_threshold;

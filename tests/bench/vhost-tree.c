@@ -70,9 +70,8 @@ static int worker_status(const struct tree *tree, unsigned worker, char *text) {
 }
 
 static int queue_status(const struct tree *tree, unsigned device, unsigned index, char *text) {
-        unsigned queues_of_worker = (tree->n_queues + tree->n_workers - 1) / tree->n_workers;
         uint64_t epoch = tree->epoch;
-        uint64_t busy = COUNTER_BASE / 2 + (uint64_t) ((double) epoch * TREE_EPOCH_CYCLES * tree->load / queues_of_worker);
+        uint64_t busy = COUNTER_BASE / 2 + (uint64_t) ((double) epoch * TREE_EPOCH_CYCLES * tree->queue_load);
         uint64_t bytes = COUNTER_BASE + epoch * (800000 + 1000 * device);
         return snprintf(text, TEXT_MAX,
                         "dev:d.%u\npoll:%d\ncan_poll:1\npoll_cycles:%" PRIu64 "\npoll_bytes:%" PRIu64 "\npoll_wait:%" PRIu64 "\npoll_empty:%" PRIu64
@@ -157,7 +156,8 @@ static void make_queues(struct tree *tree) {
 void tree_make(struct tree *tree, unsigned n_workers, unsigned n_devices, unsigned n_queues, double load) {
         const char *directory = getenv("TMPDIR");
         *tree = (struct tree) { .n_workers = n_workers, .n_devices = n_devices, .n_queues = n_queues, .load = load };
-        tree->poll = load * n_workers / n_queues > POLLED_LOAD;
+        tree->queue_load = load * n_workers / n_queues;
+        tree->poll = tree->queue_load > POLLED_LOAD;
         tree->worker_fds = calloc(n_workers, sizeof *tree->worker_fds);
         tree->queue_fds = calloc(n_queues, sizeof *tree->queue_fds);
         snprintf(tree->root, sizeof tree->root, "%s/iocore-bench-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : directory ? directory : "/tmp");

@@ -14,6 +14,7 @@ struct tree {
         unsigned n_workers, n_devices, n_queues;
         uint64_t epoch;
         double load; /* of each worker while it is busy, in cores */
+        double queue_load;
         int poll;    /* queues are polled */
         int cycles_fd;
         int *worker_fds, *queue_fds; /* of status */

@@ -4,6 +4,7 @@
  * the second time cut short and with what it remembers of the first.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,11 +52,12 @@ static void fuzz_status(const char *data, size_t size) {
         attribute_buffer_init(&buffer);
         for (int i = 0; i < _QUEUE_ATTRIBUTE_MAX; i++)
                 CHECK(status_name_init(&names[i], queue_attribute_names[i]) == 0);
-        memcpy(attribute_text(&buffer), data, size);
+        char *text = attribute_text(&buffer);
+        memcpy(text, data, size);
         check_status(&buffer, size, names, &memory);
         size_t cut = size ? (unsigned char) data[0] % size : 0;
-        memmove(attribute_text(&buffer), data + cut, size - cut);
-        attribute_text(&buffer)[size - cut] = '\0';
+        memmove(text, data + cut, size - cut);
+        text[size - cut] = '\0';
         check_status(&buffer, size - cut, names, &memory);
 }
 

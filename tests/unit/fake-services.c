@@ -37,7 +37,7 @@ static void *object_add(void **objects, size_t *n, size_t size, const char *id) 
         object = calloc(1, size);
         if (!object)
                 return NULL;
-        strcpy(object, id);
+        memcpy(object, id, strlen(id) + 1);
         return objects[(*n)++] = object;
 }
 

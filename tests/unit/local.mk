@@ -42,6 +42,7 @@ tests_unit_test_attributes_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_attributes_LDADD = libvhost-sysfs.la $(CMOCKA_LIBS)
 tests_unit_test_vhost_sysfs_SOURCES = tests/unit/test-vhost-sysfs.c tests/unit/fake-services.c tests/unit/fake-services.h
 tests_unit_test_vhost_sysfs_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_vhost_sysfs_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray,--wrap=openat,--wrap=open,--wrap=close
 tests_unit_test_vhost_sysfs_LDADD = libvhost-sysfs.la libiocored.la $(CMOCKA_LIBS)
 unit_programs += tests/unit/test-owner tests/unit/test-cpu
 tests_unit_test_owner_SOURCES = tests/unit/test-owner.c tests/unit/fake-services.c tests/unit/fake-services.h

@@ -712,6 +712,39 @@ static void what_a_kernel_cannot_do_is_said(void **state) {
         assert_int_equal(why != NULL, test->generation == GENERATION_ELVIS);
 }
 
+/* Every call that costs more than a pread is counted by the linker's wrappers. */
+static unsigned n_dear_calls;
+#define WRAP(type, name, parameters, ...)                       \
+        type __real_##name parameters;                          \
+        type __wrap_##name parameters;                          \
+        type __wrap_##name parameters {                         \
+                n_dear_calls++;                                 \
+                return __real_##name(__VA_ARGS__);              \
+        }
+WRAP(void *, malloc, (size_t size), size)
+WRAP(void *, calloc, (size_t n, size_t size), n, size)
+WRAP(void *, realloc, (void *old, size_t size), old, size)
+WRAP(void *, reallocarray, (void *old, size_t n, size_t size), old, n, size)
+WRAP(int, open, (const char *path, int flags, int mode), path, flags, mode)
+WRAP(int, openat, (int directory, const char *path, int flags, int mode), directory, path, flags, mode)
+WRAP(int, close, (int fd), fd)
+
+static void a_steady_host_is_sampled_and_scanned_without_opening_or_allocating(void **state) {
+        struct test *test = *state;
+        struct vhost_sysfs *sysfs = open_plugin(test);
+
+        assert_int_equal(iocore_plugin.scan(sysfs, false), 0); /* devices are looked at once more */
+        assert_true(n_dear_calls > 0);
+        n_dear_calls = 0;
+        for (int i = 0; i < 10; i++) {
+                assert_int_equal(iocore_plugin.scan(sysfs, false), 0);
+                assert_int_equal(iocore_plugin.sample_workers(sysfs), 0);
+                assert_int_equal(iocore_plugin.sample_queues(sysfs, fake_worker(test->context, "w.1")), 0);
+                assert_int_equal(iocore_plugin.sample_queues(sysfs, fake_worker(test->context, "w.2")), 0);
+        }
+        assert_int_equal(n_dear_calls, 0);
+}
+
 static void nothing_stays_open_after_close(void **state) {
         struct test *test = *state;
         int before = dup(0);
@@ -759,6 +792,7 @@ int main(void) {
                 ON_BOTH(a_created_worker_that_is_not_listed_is_found),
                 ON_BOTH(a_core_goes_only_when_it_is_empty),
                 ON_BOTH(what_a_kernel_cannot_do_is_said),
+                ON_BOTH(a_steady_host_is_sampled_and_scanned_without_opening_or_allocating),
                 ON_BOTH(nothing_stays_open_after_close),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
