@@ -29,7 +29,8 @@ int client_connect(struct client *client) {
         }
         if (r >= 0)
                 return EXIT_OK;
-        fprintf(stderr, "iocorectl: cannot reach the D-Bus \"%s\": %s\nGive the bus on which iocored runs with --bus ADDRESS.\n", address, strerror(-r));
+        fprintf(stderr, "iocorectl: cannot reach the D-Bus \"%s\": %s\nGive the bus on which iocored runs with --bus ADDRESS.\n", address,
+                strerror(-r));
         return EXIT_UNREACHABLE;
 }
 
@@ -42,7 +43,8 @@ static bool is_unreachable(const sd_bus_error *error, int r) {
         for (size_t i = 0; i < ELEMENTSOF(names); i++)
                 if (sd_bus_error_has_name(error, names[i]))
                         return true;
-        return !sd_bus_error_is_set(error) && (r == -ENOTCONN || r == -ECONNRESET || r == -ECONNREFUSED || r == -ENOENT || r == -ETIMEDOUT || r == -EPIPE);
+        return !sd_bus_error_is_set(error) &&
+               (r == -ENOTCONN || r == -ECONNRESET || r == -ECONNREFUSED || r == -ENOENT || r == -ETIMEDOUT || r == -EPIPE);
 }
 
 /* For people: the name's last part says it, except for what sd-bus and the bus daemon name. */
@@ -55,7 +57,8 @@ static void explain(const struct client *client, const sd_bus_error *error, int 
         else if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED))
                 fputs("iocorectl: permission denied: only root and the daemon's own user may change anything\n", stderr);
         else if (is_unreachable(error, r))
-                fprintf(stderr, "iocorectl: cannot reach iocored on the bus \"%s\": %s\n", client->bus_address, error->message ? error->message : strerror(-r));
+                fprintf(stderr, "iocorectl: cannot reach iocored on the bus \"%s\": %s\n", client->bus_address,
+                        error->message ? error->message : strerror(-r));
         else if (sd_bus_error_has_name(error, "org.iocore1.Error.Refused"))
                 fprintf(stderr, "iocorectl: refused by the rule %s\n", error->message);
         else
@@ -262,7 +265,10 @@ int json_name_members(const cJSON *array, const char *const *names, size_t n, cJ
 
                 if (!object || !cJSON_AddItemToArray(all, object))
                         return -ENOMEM;
-                cJSON_ArrayForEach(member, element) if (i < n && !cJSON_AddItemToObject(object, names[i++], cJSON_Duplicate(member, true))) return -ENOMEM;
+                cJSON_ArrayForEach(member, element) {
+                        if (i < n && !cJSON_AddItemToObject(object, names[i++], cJSON_Duplicate(member, true)))
+                                return -ENOMEM;
+                }
         }
         *ret = TAKE_PTR(all);
         return *ret ? 0 : -ENOMEM;

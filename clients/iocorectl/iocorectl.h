@@ -13,7 +13,7 @@
 /* Exit statuses; documented in iocorectl(1). Functions that return int return one of these, having said what is wrong. */
 enum {
         EXIT_OK = 0,
-        EXIT_REFUSED = 1,     /* refused by a rule, failed, or no permission */
+        EXIT_REFUSED = 1, /* refused by a rule, failed, or no permission */
         EXIT_USAGE = 2,
         EXIT_UNREACHABLE = 3, /* no bus, or no daemon on it */
 };
@@ -32,19 +32,19 @@ enum {
 };
 
 struct client {
-        sd_bus *bus; /* NULL until something is asked */
+        sd_bus *bus;             /* NULL until something is asked */
         const char *bus_address; /* "system", "user", a D-Bus address */
         bool json, no_legend;
-        bool colours;            /* stdout is a terminal that shall have them */
+        bool colours; /* stdout is a terminal that shall have them */
 
-        unsigned given;          /* mask of OPTION_ */
-        int node, cpu;           /* -1: any */
+        unsigned given; /* mask of OPTION_ */
+        int node, cpu;  /* -1: any */
         const char *reason;
         uint64_t since;
-        uint32_t limit;          /* 0: all there are */
+        uint32_t limit; /* 0: all there are */
         bool follow, all;
-        double interval;         /* seconds */
-        uint64_t count;          /* 0: without end */
+        double interval; /* seconds */
+        uint64_t count;  /* 0: without end */
 };
 
 struct verb {
@@ -83,8 +83,8 @@ int verb_watch(struct client *client, char **arguments, int n);
 
 /* ---- client.c: talk */
 
-#define IOCORE_BUS_NAME "org.iocore1"
-#define IOCORE_BUS_ROOT "/org/iocore1"
+#define IOCORE_BUS_NAME    "org.iocore1"
+#define IOCORE_BUS_ROOT    "/org/iocore1"
 #define IOCORE_BUS_MANAGER "org.iocore1.Manager"
 
 /* Connects unless it is done already; the functions below do that too, so that mistakes in the use are told first. */
@@ -110,14 +110,14 @@ static inline void message_freep(sd_bus_message **message) {
 
 enum column_format {
         COLUMN_TEXT,
-        COLUMN_ID,       /* a number, plain */
-        COLUMN_CPU,      /* -1: "-" */
-        COLUMN_CORES,    /* 0.42 */
-        COLUMN_SHARE,    /* 0..1 as "42%" */
-        COLUMN_RATE,     /* per second, with k M G */
-        COLUMN_YES,      /* "yes", "-" */
-        COLUMN_TIME,     /* microseconds of the real-time clock, as local time */
-        COLUMN_WORD,     /* text with a colour by its meaning: "refused" red ... */
+        COLUMN_ID,    /* a number, plain */
+        COLUMN_CPU,   /* -1: "-" */
+        COLUMN_CORES, /* 0.42 */
+        COLUMN_SHARE, /* 0..1 as "42%" */
+        COLUMN_RATE,  /* per second, with k M G */
+        COLUMN_YES,   /* "yes", "-" */
+        COLUMN_TIME,  /* microseconds of the real-time clock, as local time */
+        COLUMN_WORD,  /* text with a colour by its meaning: "refused" red ... */
 };
 
 struct column {

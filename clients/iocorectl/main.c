@@ -14,32 +14,37 @@
 #define OPTIONS_CORE (OPTION_NODE | OPTION_CPU)
 
 static const struct verb verbs[] = {
-        { "status", "", "how the daemon is and what it did last (without a verb: this)", NULL, 0, 0, 0, verb_status },
-        { "nodes", "", "NUMA nodes with their I/O cores and loads", NULL, 0, 0, 0, verb_nodes },
-        { "cores", "", "I/O cores; with --all, every CPU", NULL, 0, 0, OPTION_ALL, verb_cores },
-        { "workers", "", "what executes queues", NULL, 0, 0, 0, verb_workers },
-        { "units", "", "what can be moved to another I/O core", NULL, 0, 0, 0, verb_units },
-        { "devices", "", "virtio backends", NULL, 0, 0, 0, verb_devices },
-        { "queues", "", "virtqueues that do something; with --all, every one", NULL, 0, 0, OPTION_ALL, verb_queues },
-        { "domains", "", "VMs", NULL, 0, 0, 0, verb_domains },
-        { "grow", "", "one I/O core more", "On the node or CPU given, else where the planner finds best.", 0, 0, OPTIONS_CORE | OPTION_REASON, verb_grow },
-        { "shrink", "", "one I/O core less", "Of the node, or the CPU given.", 0, 0, OPTIONS_CORE | OPTION_REASON, verb_shrink },
-        { "move", "UNIT CPU|home", "a unit to another I/O core", "\"home\" is where it was before iocored moved it.", 2, 2, OPTION_REASON, verb_move },
-        { "poll", "QUEUE on|off", "poll a queue, or wait for its notifications", NULL, 2, 2, OPTION_REASON, verb_poll },
-        { "limit", "QUEUE BYTES", "most bytes that a queue is served in one turn", NULL, 2, 2, OPTION_REASON, verb_limit },
-        { "set", "KNOB OBJECT VALUE", "any knob of a plugin", "For example: iocorectl set worker.locked w.2 1", 3, 3, OPTION_REASON, verb_set },
-        { "mode", "[active|observe|paused]", "show or set the daemon's mode", "observe: decides but does not act; paused: does not decide.", 0, 1, 0, verb_mode },
-        { "policy", "[list|show NAME|set NAME PARAMETER VALUE|enable NAME|disable NAME|reload]", "policies and their parameters",
-          "A parameter set here lasts until the daemon ends.", 0, 4, 0, verb_policy },
-        { "reload", "", "read configuration and policies again", "If they have errors the old ones stay.", 0, 0, 0, verb_reload },
-        { "decisions", "", "what was decided and refused", "--follow shows new ones as they come, one a line.", 0, 0,
-          OPTION_SINCE | OPTION_LIMIT | OPTION_FOLLOW | OPTION_COUNT, verb_decisions },
-        { "history", "", "the same as decisions", NULL, 0, 0, OPTION_SINCE | OPTION_LIMIT | OPTION_FOLLOW | OPTION_COUNT, verb_decisions },
-        { "why", "ID", "one decision in full: who, why, the steps and what came of it", NULL, 1, 1, 0, verb_why },
-        { "why-not", "grow|shrink|move UNIT CPU|poll QUEUE on|limit QUEUE BYTES|set KNOB OBJECT VALUE", "what would become of a wish, without doing it", NULL, 1, 4,
-          OPTIONS_CORE, verb_why_not },
-        { "events", "", "decisions and events as they come, one a line", NULL, 0, 0, OPTION_COUNT, verb_events },
-        { "watch", "", "one line a second: time, load, I/O cores of each node, last decision", NULL, 0, 0, OPTION_INTERVAL | OPTION_COUNT, verb_watch },
+        {"status", "", "how the daemon is and what it did last (without a verb: this)", NULL, 0, 0, 0, verb_status},
+        {"nodes", "", "NUMA nodes with their I/O cores and loads", NULL, 0, 0, 0, verb_nodes},
+        {"cores", "", "I/O cores; with --all, every CPU", NULL, 0, 0, OPTION_ALL, verb_cores},
+        {"workers", "", "what executes queues", NULL, 0, 0, 0, verb_workers},
+        {"units", "", "what can be moved to another I/O core", NULL, 0, 0, 0, verb_units},
+        {"devices", "", "virtio backends", NULL, 0, 0, 0, verb_devices},
+        {"queues", "", "virtqueues that do something; with --all, every one", NULL, 0, 0, OPTION_ALL, verb_queues},
+        {"domains", "", "VMs", NULL, 0, 0, 0, verb_domains},
+        {"grow", "", "one I/O core more", "On the node or CPU given, else where the planner finds best.", 0, 0,
+         OPTIONS_CORE | OPTION_REASON, verb_grow},
+        {"shrink", "", "one I/O core less", "Of the node, or the CPU given.", 0, 0, OPTIONS_CORE | OPTION_REASON, verb_shrink},
+        {"move", "UNIT CPU|home", "a unit to another I/O core", "\"home\" is where it was before iocored moved it.", 2, 2, OPTION_REASON,
+         verb_move},
+        {"poll", "QUEUE on|off", "poll a queue, or wait for its notifications", NULL, 2, 2, OPTION_REASON, verb_poll},
+        {"limit", "QUEUE BYTES", "most bytes that a queue is served in one turn", NULL, 2, 2, OPTION_REASON, verb_limit},
+        {"set", "KNOB OBJECT VALUE", "any knob of a plugin", "For example: iocorectl set worker.locked w.2 1", 3, 3, OPTION_REASON,
+         verb_set},
+        {"mode", "[active|observe|paused]", "show or set the daemon's mode", "observe: decides but does not act; paused: does not decide.",
+         0, 1, 0, verb_mode},
+        {"policy", "[list|show NAME|set NAME PARAMETER VALUE|enable NAME|disable NAME|reload]", "policies and their parameters",
+         "A parameter set here lasts until the daemon ends.", 0, 4, 0, verb_policy},
+        {"reload", "", "read configuration and policies again", "If they have errors the old ones stay.", 0, 0, 0, verb_reload},
+        {"decisions", "", "what was decided and refused", "--follow shows new ones as they come, one a line.", 0, 0,
+         OPTION_SINCE | OPTION_LIMIT | OPTION_FOLLOW | OPTION_COUNT, verb_decisions},
+        {"history", "", "the same as decisions", NULL, 0, 0, OPTION_SINCE | OPTION_LIMIT | OPTION_FOLLOW | OPTION_COUNT, verb_decisions},
+        {"why", "ID", "one decision in full: who, why, the steps and what came of it", NULL, 1, 1, 0, verb_why},
+        {"why-not", "grow|shrink|move UNIT CPU|poll QUEUE on|limit QUEUE BYTES|set KNOB OBJECT VALUE",
+         "what would become of a wish, without doing it", NULL, 1, 4, OPTIONS_CORE, verb_why_not},
+        {"events", "", "decisions and events as they come, one a line", NULL, 0, 0, OPTION_COUNT, verb_events},
+        {"watch", "", "one line a second: time, load, I/O cores of each node, last decision", NULL, 0, 0, OPTION_INTERVAL | OPTION_COUNT,
+         verb_watch},
 };
 
 enum { ARGUMENT_BUS = 256, ARGUMENT_NO_LEGEND, ARGUMENT_NO_PAGER, ARGUMENT_VERSION, ARGUMENT_FIRST_OF_VERB };
@@ -48,34 +53,34 @@ enum { ARGUMENT_BUS = 256, ARGUMENT_NO_LEGEND, ARGUMENT_NO_PAGER, ARGUMENT_VERSI
 static const struct {
         const char *name, *value, *doc;
 } verb_options[] = {
-        { "node", "N", "on this NUMA node" },
-        { "cpu", "N", "this CPU" },
-        { "reason", "TEXT", "kept with the decision" },
-        { "since", "ID", "only decisions after this one" },
-        { "limit", "N", "only the newest N (0: all)" },
-        { "follow", NULL, "go on with those to come" },
-        { "all", NULL, "idle ones too" },
-        { "interval", "SECONDS", "between two lines (0.1 to 3600)" },
-        { "count", "N", "end after N lines" },
+        {"node", "N", "on this NUMA node"},
+        {"cpu", "N", "this CPU"},
+        {"reason", "TEXT", "kept with the decision"},
+        {"since", "ID", "only decisions after this one"},
+        {"limit", "N", "only the newest N (0: all)"},
+        {"follow", NULL, "go on with those to come"},
+        {"all", NULL, "idle ones too"},
+        {"interval", "SECONDS", "between two lines (0.1 to 3600)"},
+        {"count", "N", "end after N lines"},
 };
 
 static const struct option long_options[] = {
-        { "help", no_argument, NULL, 'h' },
-        { "json", no_argument, NULL, 'j' },
-        { "bus", required_argument, NULL, ARGUMENT_BUS },
-        { "no-legend", no_argument, NULL, ARGUMENT_NO_LEGEND },
-        { "no-pager", no_argument, NULL, ARGUMENT_NO_PAGER },
-        { "version", no_argument, NULL, ARGUMENT_VERSION },
-        { "node", required_argument, NULL, ARGUMENT_FIRST_OF_VERB },
-        { "cpu", required_argument, NULL, ARGUMENT_FIRST_OF_VERB + 1 },
-        { "reason", required_argument, NULL, ARGUMENT_FIRST_OF_VERB + 2 },
-        { "since", required_argument, NULL, ARGUMENT_FIRST_OF_VERB + 3 },
-        { "limit", required_argument, NULL, ARGUMENT_FIRST_OF_VERB + 4 },
-        { "follow", no_argument, NULL, ARGUMENT_FIRST_OF_VERB + 5 },
-        { "all", no_argument, NULL, ARGUMENT_FIRST_OF_VERB + 6 },
-        { "interval", required_argument, NULL, ARGUMENT_FIRST_OF_VERB + 7 },
-        { "count", required_argument, NULL, ARGUMENT_FIRST_OF_VERB + 8 },
-        { NULL, 0, NULL, 0 },
+        {"help", no_argument, NULL, 'h'},
+        {"json", no_argument, NULL, 'j'},
+        {"bus", required_argument, NULL, ARGUMENT_BUS},
+        {"no-legend", no_argument, NULL, ARGUMENT_NO_LEGEND},
+        {"no-pager", no_argument, NULL, ARGUMENT_NO_PAGER},
+        {"version", no_argument, NULL, ARGUMENT_VERSION},
+        {"node", required_argument, NULL, ARGUMENT_FIRST_OF_VERB},
+        {"cpu", required_argument, NULL, ARGUMENT_FIRST_OF_VERB + 1},
+        {"reason", required_argument, NULL, ARGUMENT_FIRST_OF_VERB + 2},
+        {"since", required_argument, NULL, ARGUMENT_FIRST_OF_VERB + 3},
+        {"limit", required_argument, NULL, ARGUMENT_FIRST_OF_VERB + 4},
+        {"follow", no_argument, NULL, ARGUMENT_FIRST_OF_VERB + 5},
+        {"all", no_argument, NULL, ARGUMENT_FIRST_OF_VERB + 6},
+        {"interval", required_argument, NULL, ARGUMENT_FIRST_OF_VERB + 7},
+        {"count", required_argument, NULL, ARGUMENT_FIRST_OF_VERB + 8},
+        {NULL, 0, NULL, 0},
 };
 
 static void help_common(void) {
@@ -106,7 +111,8 @@ static void help_verb(const struct verb *verb) {
 
                 if (!(verb->options & 1u << i))
                         continue;
-                (void) snprintf(option, sizeof(option), "--%s%s%s", verb_options[i].name, verb_options[i].value ? " " : "", verb_options[i].value ? verb_options[i].value : "");
+                (void) snprintf(option, sizeof(option), "--%s%s%s", verb_options[i].name, verb_options[i].value ? " " : "",
+                                verb_options[i].value ? verb_options[i].value : "");
                 printf("      %-17s %s\n", option, verb_options[i].doc);
         }
         help_common();
@@ -120,7 +126,8 @@ static int parse_number(const char *option, const char *string, uint64_t maximum
         errno = 0;
         value = strtoull(string, &end, 10);
         if (errno != 0 || end == string || *end != '\0' || string[0] < '0' || string[0] > '9' || value > maximum) {
-                fprintf(stderr, "iocorectl: --%s: \"%s\" is not a whole number from 0 to %llu\n", option, string, (unsigned long long) maximum);
+                fprintf(stderr, "iocorectl: --%s: \"%s\" is not a whole number from 0 to %llu\n", option, string,
+                        (unsigned long long) maximum);
                 return EXIT_USAGE;
         }
         *ret = value;
@@ -227,7 +234,8 @@ static int check_use(const struct verb *verb, const struct client *client, int n
         }
         for (size_t i = 0; i < ELEMENTSOF(verb_options); i++)
                 if (wrong & 1u << i) {
-                        fprintf(stderr, "iocorectl: --%s means nothing to \"%s\"\nTry: iocorectl %s --help\n", verb_options[i].name, verb->name, verb->name);
+                        fprintf(stderr, "iocorectl: --%s means nothing to \"%s\"\nTry: iocorectl %s --help\n", verb_options[i].name,
+                                verb->name, verb->name);
                         return EXIT_USAGE;
                 }
         return EXIT_OK;
@@ -241,7 +249,7 @@ static bool want_colours(void) {
 }
 
 int main(int argc, char **argv) {
-        struct client client = { .bus_address = "system", .node = -1, .cpu = -1, .reason = "", .interval = 1 };
+        struct client client = {.bus_address = "system", .node = -1, .cpu = -1, .reason = "", .interval = 1};
         const struct verb *verb = verbs;
         bool help = false;
         int status;

@@ -81,10 +81,12 @@ void show_field(const char *name, const char *format, ...) {
 static const struct {
         const char *word, *sequence, *name; /* name: as libsmartcols calls it */
 } colours[] = {
-        { "done", "\033[32m", "green" },      { "kept", "\033[32m", "green" },       { "active", "\033[32m", "green" },   { "running", "\033[32m", "green" },
-        { "loaded", "\033[32m", "green" },    { "open", "\033[32m", "green" },       { "would", "\033[36m", "cyan" },     { "observe", "\033[36m", "cyan" },
-        { "refused", "\033[33m", "brown" },   { "manual", "\033[33m", "brown" },     { "paused", "\033[33m", "brown" },   { "undone", "\033[33m", "brown" },
-        { "disabled", "\033[33m", "brown" },  { "superseded", "\033[33m", "brown" }, { "failed", "\033[31m", "red" },     { "stopped", "\033[31m", "red" },
+        {"done", "\033[32m", "green"},     {"kept", "\033[32m", "green"},       {"active", "\033[32m", "green"},
+        {"running", "\033[32m", "green"},  {"loaded", "\033[32m", "green"},     {"open", "\033[32m", "green"},
+        {"would", "\033[36m", "cyan"},     {"observe", "\033[36m", "cyan"},     {"refused", "\033[33m", "brown"},
+        {"manual", "\033[33m", "brown"},   {"paused", "\033[33m", "brown"},     {"undone", "\033[33m", "brown"},
+        {"disabled", "\033[33m", "brown"}, {"superseded", "\033[33m", "brown"}, {"failed", "\033[31m", "red"},
+        {"stopped", "\033[31m", "red"},
 };
 
 const char *colour_of(const struct client *client, const char *word) {
@@ -197,12 +199,17 @@ int show_table(const struct client *client, const cJSON *array, const struct col
                 r = 0;
         }
         for (size_t i = 0; r == 0 && i < n; i++) {
-                const bool text = columns[i].format == COLUMN_TEXT || columns[i].format == COLUMN_WORD || columns[i].format == COLUMN_YES || columns[i].format == COLUMN_TIME;
+                const bool text = columns[i].format == COLUMN_TEXT || columns[i].format == COLUMN_WORD || columns[i].format == COLUMN_YES ||
+                                  columns[i].format == COLUMN_TIME;
 
-                if (!scols_table_new_column(table, columns[i].title, 0, (text ? 0 : SCOLS_FL_RIGHT) | (columns[i].wrap ? SCOLS_FL_WRAP : 0)))
+                if (!scols_table_new_column(table, columns[i].title, 0,
+                                            (text ? 0 : SCOLS_FL_RIGHT) | (columns[i].wrap ? SCOLS_FL_WRAP : 0)))
                         r = -1;
         }
-        cJSON_ArrayForEach(object, array) if (r == 0) r = add_line(table, object, columns, n);
+        cJSON_ArrayForEach(object, array) {
+                if (r == 0)
+                        r = add_line(table, object, columns, n);
+        }
         if (r == 0 && !scols_table_is_empty(table))
                 r = scols_print_table(table);
         else if (r == 0 && !client->no_legend)

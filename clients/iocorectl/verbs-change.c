@@ -78,11 +78,11 @@ static int show_outcome(struct client *client, int status, sd_bus_message *reply
         return EXIT_OK;
 }
 
-#define CALL(member, ...) \
-        ({ \
-                _cleanup_(message_freep) sd_bus_message *_reply = NULL; \
-                int _status = client_call(client, member, &_reply, __VA_ARGS__); \
-                show_outcome(client, _status, _reply); \
+#define CALL(member, ...)                                                                                                                  \
+        ({                                                                                                                                 \
+                _cleanup_(message_freep) sd_bus_message *_reply = NULL;                                                                    \
+                int _status = client_call(client, member, &_reply, __VA_ARGS__);                                                           \
+                show_outcome(client, _status, _reply);                                                                                     \
         })
 
 int verb_grow(struct client *client, char **arguments, int n) {
@@ -181,7 +181,7 @@ static int parse_question(struct client *client, char **arguments, int n, struct
         static const struct {
                 const char *action;
                 int n;
-        } forms[] = { { "grow", 0 }, { "shrink", 0 }, { "move", 2 }, { "poll", 2 }, { "limit", 2 }, { "set", 3 } };
+        } forms[] = {{"grow", 0}, {"shrink", 0}, {"move", 2}, {"poll", 2}, {"limit", 2}, {"set", 3}};
         int status = EXIT_OK, on;
         uint64_t bytes;
 
@@ -189,10 +189,11 @@ static int parse_question(struct client *client, char **arguments, int n, struct
                 if (strcmp(arguments[0], forms[i].action) != 0)
                         continue;
                 if (n - 1 != forms[i].n) {
-                        fprintf(stderr, "iocorectl: \"%s\" takes %d arguments: see iocorectl %s --help\n", forms[i].action, forms[i].n, forms[i].action);
+                        fprintf(stderr, "iocorectl: \"%s\" takes %d arguments: see iocorectl %s --help\n", forms[i].action, forms[i].n,
+                                forms[i].action);
                         return EXIT_USAGE;
                 }
-                *ret = (struct question){ .action = forms[i].action, .object = "", .value = "", .cpu = client->cpu };
+                *ret = (struct question){.action = forms[i].action, .object = "", .value = "", .cpu = client->cpu};
                 if (n > 2)
                         ret->object = arguments[1];
                 switch (arguments[0][0]) {
@@ -245,7 +246,8 @@ static int show_answer(struct client *client, sd_bus_message *reply) {
         if (strcmp(verdict, "planned") == 0)
                 fputs("nothing forbids it: ", stdout);
         else
-                printf("%s%s%s%s%s: ", colour_of(client, verdict), verdict, colour_end(client), show_rule(json) ? " by the rule " : "", show_rule(json) ? rule : "");
+                printf("%s%s%s%s%s: ", colour_of(client, verdict), verdict, colour_end(client), show_rule(json) ? " by the rule " : "",
+                       show_rule(json) ? rule : "");
         show_text(text);
         putchar('\n');
         cJSON_ArrayForEach(step, cJSON_GetObjectItemCaseSensitive(json, "steps")) {
@@ -264,6 +266,7 @@ int verb_why_not(struct client *client, char **arguments, int n) {
 
         status = parse_question(client, arguments, n, &question);
         if (status == EXIT_OK)
-                status = client_call(client, "WhyNot", &reply, "ssiis", question.action, question.object, client->node, question.cpu, question.value);
+                status = client_call(client, "WhyNot", &reply, "ssiis", question.action, question.object, client->node, question.cpu,
+                                     question.value);
         return status == EXIT_OK ? show_answer(client, reply) : status;
 }

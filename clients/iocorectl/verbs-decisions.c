@@ -54,15 +54,17 @@ static void show_decision(const struct client *client, const cJSON *d) {
         show_wish(d);
         if (json_text(d, "reason")[0])
                 show_field("because", "%s", json_text(d, "reason"));
-        cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(d, "evidence")) show_field("evidence", "%s = %g", item->string, item->valuedouble);
+        cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(d, "evidence")) {
+                show_field("evidence", "%s = %g", item->string, item->valuedouble);
+        }
         show_field("outcome", "%s", json_text(d, "text"));
         cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(d, "steps")) {
                 step++;
                 show_field(step == 1 ? "steps" : "", "%d. %s", step, json_text(item, "text"));
         }
         if (strcmp(json_text(d, "trial"), "not-asked") != 0 && json_text(d, "trial_measure")[0])
-                show_field("trial", "%s: %s from %g to %g %s", json_text(d, "trial"), json_text(d, "trial_measure"), json_number(d, "trial_before", 0),
-                           json_number(d, "trial_after", 0), json_text(d, "trial_text"));
+                show_field("trial", "%s: %s from %g to %g %s", json_text(d, "trial"), json_text(d, "trial_measure"),
+                           json_number(d, "trial_before", 0), json_number(d, "trial_after", 0), json_text(d, "trial_text"));
         if (json_number(d, "repeated", 0) > 0)
                 show_field("repeated", "%.0f times since", json_number(d, "repeated", 0));
 }
@@ -131,10 +133,12 @@ static int follow_begin(struct follower *follower, const char *member, sd_bus_me
         r = sd_bus_match_signal(client->bus, NULL, IOCORE_BUS_NAME, IOCORE_BUS_ROOT, IOCORE_BUS_MANAGER, member, handler, follower);
         if (r >= 0)
                 r = sd_bus_add_match(client->bus, NULL,
-                                     "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',member='NameOwnerChanged',arg0='" IOCORE_BUS_NAME "'",
+                                     "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',member='"
+                                     "NameOwnerChanged',arg0='" IOCORE_BUS_NAME "'",
                                      on_owner_changed, follower);
         if (r >= 0)
-                r = sd_bus_get_property_string(client->bus, IOCORE_BUS_NAME, IOCORE_BUS_ROOT, IOCORE_BUS_MANAGER, "Version", &error, &version);
+                r = sd_bus_get_property_string(client->bus, IOCORE_BUS_NAME, IOCORE_BUS_ROOT, IOCORE_BUS_MANAGER, "Version", &error,
+                                               &version);
         return r < 0 ? client_error(client, &error, r) : EXIT_OK;
 }
 
@@ -199,7 +203,8 @@ static int on_decided(sd_bus_message *message, void *userdata, sd_bus_error *err
 }
 
 static int fetch_decisions(struct client *client, cJSON **ret) {
-        static const char *const names[] = { "id", "usec", "epoch", "source", "action", "object", "node", "cpu", "verdict", "rule", "text", "repeated" };
+        static const char *const names[] = {"id",   "usec", "epoch",   "source", "action", "object",
+                                            "node", "cpu",  "verdict", "rule",   "text",   "repeated"};
         _cleanup_(message_freep) sd_bus_message *reply = NULL;
         _cleanup_(json_freep) cJSON *array = NULL;
         int status, r;
@@ -214,7 +219,7 @@ static int fetch_decisions(struct client *client, cJSON **ret) {
 }
 
 static int follow_decisions(struct client *client) {
-        struct follower follower = { .client = client, .last_id = client->since };
+        struct follower follower = {.client = client, .last_id = client->since};
         _cleanup_(json_freep) cJSON *decisions = NULL;
         const cJSON *decision;
         int status;
@@ -224,16 +229,19 @@ static int follow_decisions(struct client *client) {
                 status = fetch_decisions(client, &decisions);
         if (status != EXIT_OK)
                 return status;
-        cJSON_ArrayForEach(decision, decisions) if (!follower.ended) show_followed(&follower, decision);
+        cJSON_ArrayForEach(decision, decisions) {
+                if (!follower.ended)
+                        show_followed(&follower, decision);
+        }
         (void) fflush(stdout);
         return follow(&follower);
 }
 
 int verb_decisions(struct client *client, char **arguments, int n) {
         static const struct column columns[] = {
-                { "ID", "id", COLUMN_ID, false },           { "TIME", "usec", COLUMN_TIME, false },   { "VERDICT", "verdict", COLUMN_WORD, false },
-                { "RULE", "rule", COLUMN_TEXT, false },     { "WHO", "source", COLUMN_TEXT, false },  { "ACTION", "action", COLUMN_TEXT, false },
-                { "OBJECT", "object", COLUMN_TEXT, false }, { "WHAT", "text", COLUMN_TEXT, true },
+                {"ID", "id", COLUMN_ID, false},           {"TIME", "usec", COLUMN_TIME, false},  {"VERDICT", "verdict", COLUMN_WORD, false},
+                {"RULE", "rule", COLUMN_TEXT, false},     {"WHO", "source", COLUMN_TEXT, false}, {"ACTION", "action", COLUMN_TEXT, false},
+                {"OBJECT", "object", COLUMN_TEXT, false}, {"WHAT", "text", COLUMN_TEXT, true},
         };
         _cleanup_(json_freep) cJSON *decisions = NULL;
         int status;
@@ -288,7 +296,7 @@ static int on_signal(sd_bus_message *message, void *userdata, sd_bus_error *erro
 }
 
 int verb_events(struct client *client, char **arguments, int n) {
-        struct follower follower = { .client = client };
+        struct follower follower = {.client = client};
         int status;
 
         (void) arguments, (void) n;

@@ -8,26 +8,29 @@
 
 static int policy_list(struct client *client) {
         static const struct column columns[] = {
-                { "PRIO", "priority", COLUMN_ID, false },     { "POLICY", "name", COLUMN_TEXT, false }, { "STATE", "state", COLUMN_WORD, false },
-                { "RUNS", "runs", COLUMN_ID, false },         { "INTENTS", "intents", COLUMN_ID, false }, { "MEMORY", "memory_bytes", COLUMN_RATE, false },
-                { "WHAT IT DOES", "doc", COLUMN_TEXT, true }, { "ERROR", "error", COLUMN_TEXT, true },
+                {"PRIO", "priority", COLUMN_ID, false},     {"POLICY", "name", COLUMN_TEXT, false},
+                {"STATE", "state", COLUMN_WORD, false},     {"RUNS", "runs", COLUMN_ID, false},
+                {"INTENTS", "intents", COLUMN_ID, false},   {"MEMORY", "memory_bytes", COLUMN_RATE, false},
+                {"WHAT IT DOES", "doc", COLUMN_TEXT, true}, {"ERROR", "error", COLUMN_TEXT, true},
         };
         _cleanup_(json_freep) cJSON *state = NULL;
-        char *sections[] = { (char *) "policies", NULL };
+        char *sections[] = {(char *) "policies", NULL};
         int status;
 
         status = client_state(client, sections, &state);
-        return status != EXIT_OK ? status : show_table(client, cJSON_GetObjectItemCaseSensitive(state, "policies"), columns, ELEMENTSOF(columns));
+        return status != EXIT_OK ? status
+                                 : show_table(client, cJSON_GetObjectItemCaseSensitive(state, "policies"), columns, ELEMENTSOF(columns));
 }
 
 static int policy_show(struct client *client, const char *name) {
         static const struct column columns[] = {
-                { "PARAMETER", "name", COLUMN_TEXT, false }, { "VALUE", "value", COLUMN_TEXT, false },  { "DEFAULT", "default", COLUMN_TEXT, false },
-                { "MIN", "minimum", COLUMN_TEXT, false },    { "MAX", "maximum", COLUMN_TEXT, false },  { "UNIT", "unit", COLUMN_TEXT, false },
-                { "WHAT IT DOES", "doc", COLUMN_TEXT, true },
+                {"PARAMETER", "name", COLUMN_TEXT, false},  {"VALUE", "value", COLUMN_TEXT, false},
+                {"DEFAULT", "default", COLUMN_TEXT, false}, {"MIN", "minimum", COLUMN_TEXT, false},
+                {"MAX", "maximum", COLUMN_TEXT, false},     {"UNIT", "unit", COLUMN_TEXT, false},
+                {"WHAT IT DOES", "doc", COLUMN_TEXT, true},
         };
         _cleanup_(json_freep) cJSON *state = NULL;
-        char *sections[] = { (char *) "policies", NULL };
+        char *sections[] = {(char *) "policies", NULL};
         const cJSON *policy, *found = NULL;
         const char *word;
         int status;
@@ -35,7 +38,10 @@ static int policy_show(struct client *client, const char *name) {
         status = client_state(client, sections, &state);
         if (status != EXIT_OK)
                 return status;
-        cJSON_ArrayForEach(policy, cJSON_GetObjectItemCaseSensitive(state, "policies")) if (strcmp(json_text(policy, "name"), name) == 0) found = policy;
+        cJSON_ArrayForEach(policy, cJSON_GetObjectItemCaseSensitive(state, "policies")) {
+                if (strcmp(json_text(policy, "name"), name) == 0)
+                        found = policy;
+        }
         if (!found) {
                 fprintf(stderr, "iocorectl: There is no policy \"%s\"\n", name);
                 return EXIT_REFUSED;

@@ -9,7 +9,7 @@
 /* Fetches one section of the state and shows it. */
 static int show_section(struct client *client, const char *section, const struct column *columns, size_t n) {
         _cleanup_(json_freep) cJSON *state = NULL;
-        char *sections[] = { (char *) section, NULL };
+        char *sections[] = {(char *) section, NULL};
         int status;
 
         status = client_state(client, sections, &state);
@@ -49,11 +49,11 @@ static void show_status(const struct client *client, const cJSON *state) {
 
         printf("iocored %s, mode %s%s%s\n", json_text(state, "version"), colour_of(client, mode), mode, colour_end(client));
         show_io_cores(state);
-        show_field("objects", "%d workers, %d units, %d devices, %d domains", count(state, "workers"), count(state, "units"), count(state, "devices"),
-                   count(state, "domains"));
+        show_field("objects", "%d workers, %d units, %d devices, %d domains", count(state, "workers"), count(state, "units"),
+                   count(state, "devices"), count(state, "domains"));
         show_field("epoch", "%.0f, every %g ms; the last took %.0f us, the worst %.0f us; %.0f overruns", json_number(state, "epoch", 0),
-                   json_number(state, "epoch_usec", 0) / 1000, json_number(state, "last_epoch_usec", 0), json_number(state, "worst_epoch_usec", 0),
-                   json_number(state, "overruns", 0));
+                   json_number(state, "epoch_usec", 0) / 1000, json_number(state, "last_epoch_usec", 0),
+                   json_number(state, "worst_epoch_usec", 0), json_number(state, "overruns", 0));
         show_field("changes", "%.0f to be put back at the end", json_number(state, "changes", 0));
         if (json_number(state, "malformed", 0) > 0)
                 show_field("malformed", "%.0f attributes or ids that could not be read", json_number(state, "malformed", 0));
@@ -67,10 +67,12 @@ static void show_status(const struct client *client, const cJSON *state) {
 
                 show_field("policy", "%s: %s%s%s", json_text(item, "name"), json_text(item, "state"), error[0] ? ", " : "", error);
         }
-        cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(state, "unavailable"))
+        cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(state, "unavailable")) {
                 show_field("cannot", "%s: %s", item->string, cJSON_IsString(item) ? item->valuestring : "");
+        }
         if (decision)
-                show_field("decision", "%.0f, %s: %s", json_number(decision, "id", 0), json_text(decision, "verdict"), json_text(decision, "text"));
+                show_field("decision", "%.0f, %s: %s", json_number(decision, "id", 0), json_text(decision, "verdict"),
+                           json_text(decision, "text"));
 }
 
 int verb_status(struct client *client, char **arguments, int n) {
@@ -89,11 +91,11 @@ int verb_status(struct client *client, char **arguments, int n) {
 
 int verb_nodes(struct client *client, char **arguments, int n) {
         static const struct column columns[] = {
-                { "NODE", "node", COLUMN_ID, false },          { "CPUS", "cpus", COLUMN_ID, false },
-                { "I/O CORES", "io_cores", COLUMN_ID, false }, { "I/O LOAD", "io_load", COLUMN_CORES, false },
-                { "I/O IDLE", "io_idle", COLUMN_CORES, false }, { "UNPLACED", "unplaced_load", COLUMN_CORES, false },
-                { "UNITS", "units", COLUMN_ID, false },        { "VM CORES", "vm_cores", COLUMN_ID, false },
-                { "VM IDLE", "vm_idle", COLUMN_CORES, false },
+                {"NODE", "node", COLUMN_ID, false},           {"CPUS", "cpus", COLUMN_ID, false},
+                {"I/O CORES", "io_cores", COLUMN_ID, false},  {"I/O LOAD", "io_load", COLUMN_CORES, false},
+                {"I/O IDLE", "io_idle", COLUMN_CORES, false}, {"UNPLACED", "unplaced_load", COLUMN_CORES, false},
+                {"UNITS", "units", COLUMN_ID, false},         {"VM CORES", "vm_cores", COLUMN_ID, false},
+                {"VM IDLE", "vm_idle", COLUMN_CORES, false},
         };
 
         (void) arguments, (void) n;
@@ -114,12 +116,14 @@ static bool is_io_core(const cJSON *core) {
 }
 
 static bool is_fresh(const cJSON *queue) {
-        return json_true(queue, "fresh") && (json_number(queue, "load", 0) > 0 || json_number(queue, "bytes_per_second", 0) > 0 || json_true(queue, "poll"));
+        return json_true(queue, "fresh") &&
+               (json_number(queue, "load", 0) > 0 || json_number(queue, "bytes_per_second", 0) > 0 || json_true(queue, "poll"));
 }
 
-static int show_filtered(struct client *client, const char *section, bool (*keep)(const cJSON *object), const struct column *columns, size_t n) {
+static int show_filtered(struct client *client, const char *section, bool (*keep)(const cJSON *object), const struct column *columns,
+                         size_t n) {
         _cleanup_(json_freep) cJSON *state = NULL;
-        char *sections[] = { (char *) section, NULL };
+        char *sections[] = {(char *) section, NULL};
         cJSON *array;
         int status;
 
@@ -134,10 +138,11 @@ static int show_filtered(struct client *client, const char *section, bool (*keep
 
 int verb_cores(struct client *client, char **arguments, int n) {
         static const struct column columns[] = {
-                { "CPU", "cpu", COLUMN_ID, false },           { "NODE", "node", COLUMN_CPU, false },     { "I/O", "io_core", COLUMN_YES, false },
-                { "OURS", "ours", COLUMN_YES, false },        { "WORKER", "worker", COLUMN_TEXT, false }, { "UNITS", "units", COLUMN_ID, false },
-                { "LOAD", "load", COLUMN_CORES, false },      { "AVERAGE", "load_average", COLUMN_CORES, false },
-                { "WAIT", "wait", COLUMN_SHARE, false },      { "BUSY", "busy", COLUMN_SHARE, false },
+                {"CPU", "cpu", COLUMN_ID, false},         {"NODE", "node", COLUMN_CPU, false},
+                {"I/O", "io_core", COLUMN_YES, false},    {"OURS", "ours", COLUMN_YES, false},
+                {"WORKER", "worker", COLUMN_TEXT, false}, {"UNITS", "units", COLUMN_ID, false},
+                {"LOAD", "load", COLUMN_CORES, false},    {"AVERAGE", "load_average", COLUMN_CORES, false},
+                {"WAIT", "wait", COLUMN_SHARE, false},    {"BUSY", "busy", COLUMN_SHARE, false},
         };
 
         (void) arguments, (void) n;
@@ -146,10 +151,16 @@ int verb_cores(struct client *client, char **arguments, int n) {
 
 int verb_workers(struct client *client, char **arguments, int n) {
         static const struct column columns[] = {
-                { "WORKER", "id", COLUMN_TEXT, false },     { "CPU", "cpu", COLUMN_CPU, false },         { "PID", "pid", COLUMN_ID, false },
-                { "LOAD", "load", COLUMN_CORES, false },    { "AVERAGE", "load_average", COLUMN_CORES, false }, { "WAIT", "wait", COLUMN_SHARE, false },
-                { "LOCKED", "locked", COLUMN_YES, false },  { "SHARED", "shared", COLUMN_YES, false },   { "DEFAULT", "default", COLUMN_YES, false },
-                { "STATE", "state", COLUMN_WORD, false },
+                {"WORKER", "id", COLUMN_TEXT, false},
+                {"CPU", "cpu", COLUMN_CPU, false},
+                {"PID", "pid", COLUMN_ID, false},
+                {"LOAD", "load", COLUMN_CORES, false},
+                {"AVERAGE", "load_average", COLUMN_CORES, false},
+                {"WAIT", "wait", COLUMN_SHARE, false},
+                {"LOCKED", "locked", COLUMN_YES, false},
+                {"SHARED", "shared", COLUMN_YES, false},
+                {"DEFAULT", "default", COLUMN_YES, false},
+                {"STATE", "state", COLUMN_WORD, false},
         };
 
         (void) arguments, (void) n;
@@ -158,10 +169,15 @@ int verb_workers(struct client *client, char **arguments, int n) {
 
 int verb_units(struct client *client, char **arguments, int n) {
         static const struct column columns[] = {
-                { "UNIT", "id", COLUMN_TEXT, false },       { "DOMAIN", "domain", COLUMN_TEXT, false },  { "NODE", "node", COLUMN_CPU, false },
-                { "CORE", "core", COLUMN_CPU, false },      { "WORKER", "worker", COLUMN_TEXT, false },  { "LOAD", "load", COLUMN_CORES, false },
-                { "AVERAGE", "load_average", COLUMN_CORES, false }, { "BYTES/S", "bytes_per_second", COLUMN_RATE, false },
-                { "STATE", "state", COLUMN_WORD, false },
+                {"UNIT", "id", COLUMN_TEXT, false},
+                {"DOMAIN", "domain", COLUMN_TEXT, false},
+                {"NODE", "node", COLUMN_CPU, false},
+                {"CORE", "core", COLUMN_CPU, false},
+                {"WORKER", "worker", COLUMN_TEXT, false},
+                {"LOAD", "load", COLUMN_CORES, false},
+                {"AVERAGE", "load_average", COLUMN_CORES, false},
+                {"BYTES/S", "bytes_per_second", COLUMN_RATE, false},
+                {"STATE", "state", COLUMN_WORD, false},
         };
 
         (void) arguments, (void) n;
@@ -170,9 +186,9 @@ int verb_units(struct client *client, char **arguments, int n) {
 
 int verb_devices(struct client *client, char **arguments, int n) {
         static const struct column columns[] = {
-                { "DEVICE", "id", COLUMN_TEXT, false },
-                { "OWNER", "owner", COLUMN_CPU, false },
-                { "BACKEND", "backend", COLUMN_TEXT, false },
+                {"DEVICE", "id", COLUMN_TEXT, false},
+                {"OWNER", "owner", COLUMN_CPU, false},
+                {"BACKEND", "backend", COLUMN_TEXT, false},
         };
 
         (void) arguments, (void) n;
@@ -181,11 +197,17 @@ int verb_devices(struct client *client, char **arguments, int n) {
 
 int verb_queues(struct client *client, char **arguments, int n) {
         static const struct column columns[] = {
-                { "QUEUE", "id", COLUMN_TEXT, false },      { "UNIT", "unit", COLUMN_TEXT, false },      { "LOAD", "load", COLUMN_CORES, false },
-                { "BYTES/S", "bytes_per_second", COLUMN_RATE, false }, { "PACKETS/S", "packets_per_second", COLUMN_RATE, false },
-                { "KICKS/S", "works_per_second", COLUMN_RATE, false }, { "WAIT", "wait", COLUMN_SHARE, false },
-                { "FULL/S", "ring_full_per_second", COLUMN_RATE, false }, { "STUCK/S", "stuck_per_second", COLUMN_RATE, false },
-                { "POLL", "poll", COLUMN_YES, false },      { "STATE", "state", COLUMN_WORD, false },
+                {"QUEUE", "id", COLUMN_TEXT, false},
+                {"UNIT", "unit", COLUMN_TEXT, false},
+                {"LOAD", "load", COLUMN_CORES, false},
+                {"BYTES/S", "bytes_per_second", COLUMN_RATE, false},
+                {"PACKETS/S", "packets_per_second", COLUMN_RATE, false},
+                {"KICKS/S", "works_per_second", COLUMN_RATE, false},
+                {"WAIT", "wait", COLUMN_SHARE, false},
+                {"FULL/S", "ring_full_per_second", COLUMN_RATE, false},
+                {"STUCK/S", "stuck_per_second", COLUMN_RATE, false},
+                {"POLL", "poll", COLUMN_YES, false},
+                {"STATE", "state", COLUMN_WORD, false},
         };
 
         (void) arguments, (void) n;
@@ -194,8 +216,8 @@ int verb_queues(struct client *client, char **arguments, int n) {
 
 int verb_domains(struct client *client, char **arguments, int n) {
         static const struct column columns[] = {
-                { "DOMAIN", "name", COLUMN_TEXT, false }, { "STATE", "state", COLUMN_WORD, false }, { "NODE", "node", COLUMN_CPU, false },
-                { "VCPUS", "vcpus", COLUMN_ID, false },   { "PID", "pid", COLUMN_ID, false },       { "UUID", "uuid", COLUMN_TEXT, false },
+                {"DOMAIN", "name", COLUMN_TEXT, false}, {"STATE", "state", COLUMN_WORD, false}, {"NODE", "node", COLUMN_CPU, false},
+                {"VCPUS", "vcpus", COLUMN_ID, false},   {"PID", "pid", COLUMN_ID, false},       {"UUID", "uuid", COLUMN_TEXT, false},
         };
 
         (void) arguments, (void) n;

@@ -12,13 +12,13 @@
 #include "iocorectl.h"
 
 /* A cell for each CPU up to this many, so that a line stays a line. */
-#define BAR_CELLS 16
+#define BAR_CELLS            16
 #define BAR_CELLS_MANY_NODES 8
 
 /* Height of a cell: an I/O core's load. Without UTF-8: tenths. */
 static const char *cell(double load, bool utf8) {
-        static const char *const blocks[] = { "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" };
-        static const char *const digits[] = { "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "#" };
+        static const char *const blocks[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+        static const char *const digits[] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "#"};
         const double share = load < 0 ? 0 : load > 1 ? 1 : load;
 
         return utf8 ? blocks[(int) (share * 7 + 0.5)] : digits[(int) (share * 10 + 0.5)];
@@ -73,7 +73,9 @@ static double total_load(const cJSON *state) {
         const cJSON *node;
         double load = 0;
 
-        cJSON_ArrayForEach(node, cJSON_GetObjectItemCaseSensitive(state, "nodes")) load += json_number(node, "io_load", 0) + json_number(node, "unplaced_load", 0);
+        cJSON_ArrayForEach(node, cJSON_GetObjectItemCaseSensitive(state, "nodes")) {
+                load += json_number(node, "io_load", 0) + json_number(node, "unplaced_load", 0);
+        }
         return load;
 }
 
@@ -81,7 +83,7 @@ static void show_line(const cJSON *state, bool utf8) {
         const cJSON *nodes = cJSON_GetObjectItemCaseSensitive(state, "nodes"), *cores = cJSON_GetObjectItemCaseSensitive(state, "cores");
         const cJSON *decision = cJSON_GetObjectItemCaseSensitive(state, "last_decision"), *node;
         const int cells = cJSON_GetArraySize(nodes) > 2 ? BAR_CELLS_MANY_NODES : BAR_CELLS;
-        struct line line = { .n = 0 };
+        struct line line = {.n = 0};
         struct winsize window;
         char text[1024];
         int n;
@@ -90,12 +92,14 @@ static void show_line(const cJSON *state, bool utf8) {
         append(&line, text, strlen(text));
         n = snprintf(text, sizeof(text), "  load %5.2f", total_load(state));
         append(&line, text, (size_t) n);
-        cJSON_ArrayForEach(node, nodes) append_bar(&line, node, cores, cells, utf8);
+        cJSON_ArrayForEach(node, nodes) {
+                append_bar(&line, node, cores, cells, utf8);
+        }
         fputs(line.text, stdout);
 
         if (decision) {
-                (void) snprintf(text, sizeof(text), "  %s #%.0f %s: %s", json_text(decision, "verdict"), json_number(decision, "id", 0), json_text(decision, "action"),
-                                json_text(decision, "text"));
+                (void) snprintf(text, sizeof(text), "  %s #%.0f %s: %s", json_text(decision, "verdict"), json_number(decision, "id", 0),
+                                json_text(decision, "action"), json_text(decision, "text"));
                 if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0)
                         text[fitting(text, window.ws_col > line.columns ? window.ws_col - line.columns : 0)] = '\0';
                 show_text(text);
@@ -115,14 +119,17 @@ static int show_json_line(const cJSON *state) {
         cJSON_AddNumberToObject(json, "load", total_load(state));
         cJSON_AddItemToObject(json, "nodes", cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(state, "nodes"), true));
         cores = cJSON_AddArrayToObject(json, "io_cores");
-        cJSON_ArrayForEach(core, cJSON_GetObjectItemCaseSensitive(state, "cores")) if (json_true(core, "io_core")) cJSON_AddItemToArray(cores, cJSON_Duplicate(core, true));
+        cJSON_ArrayForEach(core, cJSON_GetObjectItemCaseSensitive(state, "cores")) {
+                if (json_true(core, "io_core"))
+                        cJSON_AddItemToArray(cores, cJSON_Duplicate(core, true));
+        }
         if (decision)
                 cJSON_AddItemToObject(json, "last_decision", cJSON_Duplicate(decision, true));
         return show_json(json, true);
 }
 
 int verb_watch(struct client *client, char **arguments, int n) {
-        static char *sections[] = { (char *) "nodes", (char *) "cores", NULL };
+        static char *sections[] = {(char *) "nodes", (char *) "cores", NULL};
         const bool utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
         struct timespec next;
         int status = EXIT_OK;
@@ -131,7 +138,8 @@ int verb_watch(struct client *client, char **arguments, int n) {
         client->follow = true;
         (void) clock_gettime(CLOCK_MONOTONIC, &next);
         if (!client->json && !client->no_legend)
-                printf("I/O load in cores; for each node the number of its I/O cores and a bar: %s an I/O core by its load, %s a CPU left to VMs; the last decision\n",
+                printf("I/O load in cores; for each node the number of its I/O cores and a bar: %s an I/O core by its load, %s a CPU left "
+                       "to VMs; the last decision\n",
                        utf8 ? "▁ to █" : "0 to #", utf8 ? "·" : ".");
         for (uint64_t i = 0; client->count == 0 || i < client->count; i++) {
                 _cleanup_(json_freep) cJSON *state = NULL;

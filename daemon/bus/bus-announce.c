@@ -18,7 +18,7 @@ struct announced {
 };
 
 /* Cores are those of the host, for ever; of queues nobody is told. */
-static const enum bus_class announced_classes[] = { BUS_WORKER, BUS_UNIT, BUS_DEVICE, BUS_DOMAIN, BUS_POLICY };
+static const enum bus_class announced_classes[] = {BUS_WORKER, BUS_UNIT, BUS_DEVICE, BUS_DOMAIN, BUS_POLICY};
 
 int bus_announce_new(struct announced **ret) {
         *ret = calloc(1, sizeof(**ret));
@@ -67,7 +67,7 @@ static int collect(void *userdata, const char *id) {
         copy = strdup(id);
         if (!copy)
                 return -ENOMEM;
-        announced->objects[announced->n++] = (struct announced_object){ .class = collection->class, .id = copy };
+        announced->objects[announced->n++] = (struct announced_object){.class = collection->class, .id = copy};
         return 0;
 }
 
@@ -94,7 +94,7 @@ int bus_announce(struct bus *bus, bool silent) {
 
         r = bus_announce_new(&now);
         for (size_t k = 0; r >= 0 && k < ELEMENTSOF(announced_classes); k++)
-                r = bus_class_visit(bus, announced_classes[k], collect, &(struct collection){ now, announced_classes[k] });
+                r = bus_class_visit(bus, announced_classes[k], collect, &(struct collection){now, announced_classes[k]});
         if (r < 0)
                 return r;
         qsort(now->objects, now->n, sizeof(*now->objects), object_compare);

@@ -76,9 +76,9 @@ int bus_class_visit(struct bus *bus, enum bus_class class, int (*visit)(void *us
         const struct host *host = engine_host(bus->engine);
         int r = 0;
 
-#define VISIT(count, id) \
-        for (size_t i = 0; r == 0 && i < (count); i++) \
-                r = visit(userdata, (id))
+#define VISIT(count, id)                                                                                                                   \
+        for (size_t i = 0; r == 0 && i < (count); i++)                                                                                     \
+        r = visit(userdata, (id))
 
         switch (class) {
         case BUS_CORE:
@@ -133,7 +133,7 @@ int bus_append_reference(sd_bus_message *reply, enum bus_class class, const char
 }
 
 void bus_object_changed(struct bus *bus, const char *id) {
-        for (enum bus_class class = 0; class < _BUS_CLASS_MAX; class++) {
+        for (enum bus_class class = 0; class < _BUS_CLASS_MAX; class ++) {
                 _cleanup_free_ char *path = NULL;
                 int r;
 
@@ -193,12 +193,14 @@ static int collect_path(void *userdata, const char *id) {
 }
 
 static int enumerate_objects(enum bus_class class, sd_bus *connection, void *userdata, char ***ret_nodes) {
-        struct path_list list = { .class = class };
+        struct path_list list = {.class = class};
         sd_bus_message *message = sd_bus_get_current_message(connection);
         int r;
 
-        /* Anybody may ask for all managed objects: ten thousand queues would make that a burden. They are reached by their device's property Queues. */
-        if (class == BUS_QUEUE && message && sd_bus_message_is_method_call(message, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects") > 0)
+        /* Anybody may ask for all managed objects: ten thousand queues would make that a burden. They are reached by their device's
+         * property Queues. */
+        if (class == BUS_QUEUE && message &&
+            sd_bus_message_is_method_call(message, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects") > 0)
                 return 0;
         r = bus_class_visit(userdata, class, collect_path, &list);
         if (r < 0) {
@@ -212,14 +214,15 @@ static int enumerate_objects(enum bus_class class, sd_bus *connection, void *use
 }
 
 /* sd-bus hands a find function the path, but not which vtable it is asked for: one pair of functions a class. */
-#define CLASS_FUNCTIONS(name, class) \
-        static int find_##name(sd_bus *connection, const char *path, const char *interface, void *userdata, void **ret_found, sd_bus_error *error) { \
-                (void) connection, (void) interface, (void) error; \
-                return find_object(class, path, userdata, ret_found); \
-        } \
-        static int enumerate_##name(sd_bus *connection, const char *prefix, void *userdata, char ***ret_nodes, sd_bus_error *error) { \
-                (void) prefix, (void) error; \
-                return enumerate_objects(class, connection, userdata, ret_nodes); \
+#define CLASS_FUNCTIONS(name, class)                                                                                                       \
+        static int find_##name(sd_bus *connection, const char *path, const char *interface, void *userdata, void **ret_found,              \
+                               sd_bus_error *error) {                                                                                      \
+                (void) connection, (void) interface, (void) error;                                                                         \
+                return find_object(class, path, userdata, ret_found);                                                                      \
+        }                                                                                                                                  \
+        static int enumerate_##name(sd_bus *connection, const char *prefix, void *userdata, char ***ret_nodes, sd_bus_error *error) {      \
+                (void) prefix, (void) error;                                                                                               \
+                return enumerate_objects(class, connection, userdata, ret_nodes);                                                          \
         }
 
 CLASS_FUNCTIONS(core, BUS_CORE)
@@ -231,13 +234,13 @@ CLASS_FUNCTIONS(domain, BUS_DOMAIN)
 CLASS_FUNCTIONS(policy, BUS_POLICY)
 
 static const struct class_description classes[_BUS_CLASS_MAX] = {
-        [BUS_CORE] = { BUS_CORE, BUS_ROOT "/core", "org.iocore1.Core", find_core, enumerate_core },
-        [BUS_WORKER] = { BUS_WORKER, BUS_ROOT "/worker", "org.iocore1.Worker", find_worker, enumerate_worker },
-        [BUS_UNIT] = { BUS_UNIT, BUS_ROOT "/unit", "org.iocore1.Unit", find_unit, enumerate_unit },
-        [BUS_DEVICE] = { BUS_DEVICE, BUS_ROOT "/device", "org.iocore1.Device", find_device, enumerate_device },
-        [BUS_QUEUE] = { BUS_QUEUE, BUS_ROOT "/queue", "org.iocore1.Queue", find_queue, enumerate_queue },
-        [BUS_DOMAIN] = { BUS_DOMAIN, BUS_ROOT "/domain", "org.iocore1.Domain", find_domain, enumerate_domain },
-        [BUS_POLICY] = { BUS_POLICY, BUS_ROOT "/policy", "org.iocore1.Policy", find_policy, enumerate_policy },
+        [BUS_CORE] = {BUS_CORE, BUS_ROOT "/core", "org.iocore1.Core", find_core, enumerate_core},
+        [BUS_WORKER] = {BUS_WORKER, BUS_ROOT "/worker", "org.iocore1.Worker", find_worker, enumerate_worker},
+        [BUS_UNIT] = {BUS_UNIT, BUS_ROOT "/unit", "org.iocore1.Unit", find_unit, enumerate_unit},
+        [BUS_DEVICE] = {BUS_DEVICE, BUS_ROOT "/device", "org.iocore1.Device", find_device, enumerate_device},
+        [BUS_QUEUE] = {BUS_QUEUE, BUS_ROOT "/queue", "org.iocore1.Queue", find_queue, enumerate_queue},
+        [BUS_DOMAIN] = {BUS_DOMAIN, BUS_ROOT "/domain", "org.iocore1.Domain", find_domain, enumerate_domain},
+        [BUS_POLICY] = {BUS_POLICY, BUS_ROOT "/policy", "org.iocore1.Policy", find_policy, enumerate_policy},
 };
 
 int bus_classes_register(struct bus *bus) {
@@ -246,7 +249,8 @@ int bus_classes_register(struct bus *bus) {
         for (size_t i = 0; r >= 0 && i < _BUS_CLASS_MAX; i++) {
                 const struct class_description *class = classes + i;
 
-                r = sd_bus_add_fallback_vtable(bus->connection, NULL, class->prefix, class->interface, bus_class_vtable(class->class), class->find, bus);
+                r = sd_bus_add_fallback_vtable(bus->connection, NULL, class->prefix, class->interface, bus_class_vtable(class->class),
+                                               class->find, bus);
                 if (r >= 0)
                         r = sd_bus_add_node_enumerator(bus->connection, NULL, class->prefix, class->enumerate, bus);
         }

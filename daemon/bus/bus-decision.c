@@ -7,15 +7,16 @@
 #include "daemon/cleanup.h"
 
 int bus_decision_append_summary(sd_bus_message *reply, const struct decision *d) {
-        return sd_bus_message_append(reply, BUS_DECISION_SUMMARY, d->id, d->usec, d->epoch, d->intent.source, intent_action_to_string(d->intent.action),
-                                     d->intent.object, d->intent.node, d->intent.cpu, verdict_to_string(d->verdict), d->rule, d->text, d->repeated);
+        return sd_bus_message_append(reply, BUS_DECISION_SUMMARY, d->id, d->usec, d->epoch, d->intent.source,
+                                     intent_action_to_string(d->intent.action), d->intent.object, d->intent.node, d->intent.cpu,
+                                     verdict_to_string(d->verdict), d->rule, d->text, d->repeated);
 }
 
 /* One entry of a{sv} of a basic type or of basic types. */
-#define ENTRY(key, type, ...) \
-        do { \
-                if (r >= 0) \
-                        r = sd_bus_message_append(reply, "{sv}", key, type, __VA_ARGS__); \
+#define ENTRY(key, type, ...)                                                                                                              \
+        do {                                                                                                                               \
+                if (r >= 0)                                                                                                                \
+                        r = sd_bus_message_append(reply, "{sv}", key, type, __VA_ARGS__);                                                  \
         } while (0)
 
 static int open_entry(sd_bus_message *reply, const char *key, const char *type) {

@@ -8,15 +8,15 @@
 
 #include "bus.h"
 
-#define BUS_NAME "org.iocore1"
-#define BUS_ROOT "/org/iocore1"
+#define BUS_NAME              "org.iocore1"
+#define BUS_ROOT              "/org/iocore1"
 #define BUS_MANAGER_INTERFACE "org.iocore1.Manager"
 
-#define BUS_ERROR_REFUSED "org.iocore1.Error.Refused"
+#define BUS_ERROR_REFUSED        "org.iocore1.Error.Refused"
 #define BUS_ERROR_NO_SUCH_OBJECT "org.iocore1.Error.NoSuchObject"
-#define BUS_ERROR_INVALID "org.iocore1.Error.Invalid"
-#define BUS_ERROR_FAILED "org.iocore1.Error.Failed"
-#define BUS_ERROR_BUSY "org.iocore1.Error.Busy"
+#define BUS_ERROR_INVALID        "org.iocore1.Error.Invalid"
+#define BUS_ERROR_FAILED         "org.iocore1.Error.Failed"
+#define BUS_ERROR_BUSY           "org.iocore1.Error.Busy"
 
 enum bus_class { BUS_CORE, BUS_WORKER, BUS_UNIT, BUS_DEVICE, BUS_QUEUE, BUS_DOMAIN, BUS_POLICY, _BUS_CLASS_MAX };
 
@@ -26,20 +26,20 @@ struct bus {
         struct engine *engine;
         sd_event *event;
         char *address;
-        sd_bus *connection;      /* NULL while there is none */
-        sd_event_source *retry;  /* tries to connect again */
-        sd_event_source *flush;  /* announces what came and went, after the change is over */
-        bool emitting;           /* a signal is being built: values are taken as they are, nothing is sampled */
+        sd_bus *connection;     /* NULL while there is none */
+        sd_event_source *retry; /* tries to connect again */
+        sd_event_source *flush; /* announces what came and went, after the change is over */
+        bool emitting;          /* a signal is being built: values are taken as they are, nothing is sampled */
         struct announced *announced;
         /* to be told when the change is over */
         char (*changed)[IOCORE_NAME_MAX]; /* ids of objects */
         size_t n_changed, changed_allocated;
         bool manager_changed, inventory_changed;
-        char *state;             /* the answer to the last GetState; NULL when there was none or something changed since */
+        char *state; /* the answer to the last GetState; NULL when there was none or something changed since */
         unsigned state_mask;
         uint64_t state_epoch;
-        bool submitting;         /* the decision that comes is that of a client's wish: the engine derives at once */
-        uint64_t hold_until;     /* number of the epoch whose derived values show what was last decided */
+        bool submitting;     /* the decision that comes is that of a client's wish: the engine derives at once */
+        uint64_t hold_until; /* number of the epoch whose derived values show what was last decided */
 };
 
 /* bus.c: tells clients of something that happened to `object` ("" = none). */
@@ -56,14 +56,16 @@ const sd_bus_vtable *bus_class_vtable(enum bus_class class);
 const char *bus_class_interface(enum bus_class class);
 /* The path of an object; the caller frees. 0 or -ENOMEM. */
 int bus_object_path(enum bus_class class, const char *id, char **ret);
-/* Sends PropertiesChanged, with all properties that are announced at all, for the objects of that id; what does not exist (any more) is passed over. */
+/* Sends PropertiesChanged, with all properties that are announced at all, for the objects of that id; what does not exist (any more) is
+ * passed over. */
 void bus_object_changed(struct bus *bus, const char *id);
 /* Appends (so): id and path of an object, ("", "/") for none. */
 int bus_append_reference(sd_bus_message *reply, enum bus_class class, const char *id);
 /* Calls `visit` with the id of each object of `class`, until it returns something other than 0, which is then returned. */
 int bus_class_visit(struct bus *bus, enum bus_class class, int (*visit)(void *userdata, const char *id), void *userdata);
 
-/* bus-announce.c: tells clients of ObjectManager what came and what went since the last call. Queues are left to their device's property Queues. */
+/* bus-announce.c: tells clients of ObjectManager what came and what went since the last call. Queues are left to their device's property
+ * Queues. */
 int bus_announce_new(struct announced **ret);
 struct announced *bus_announce_free(struct announced *announced);
 /* `silent`: takes note of what is there without telling. 0 or -ENOMEM. */
@@ -83,8 +85,9 @@ void *bus_class_find(const struct bus *bus, enum bus_class class, const char *id
 const char *bus_plugin_status_to_string(enum plugin_status status);
 /* Why no plugin of this host can do `action`; NULL: one can. */
 const char *bus_action_unavailable(const struct bus *bus, enum intent_action action);
-/* The snapshot as one JSON document. `sections`: NULL-terminated names, NULL or empty = all but queues. The same question gets the same answer within an
- * epoch, so that a flood of them costs little; valid until the next call or bus_state_forget(), for when something changed. -EINVAL: no such section; -ENOMEM. */
+/* The snapshot as one JSON document. `sections`: NULL-terminated names, NULL or empty = all but queues. The same question gets the same
+ * answer within an epoch, so that a flood of them costs little; valid until the next call or bus_state_forget(), for when something
+ * changed. -EINVAL: no such section; -ENOMEM. */
 int bus_state_json(struct bus *bus, char **sections, const char **ret);
 void bus_state_forget(struct bus *bus);
 

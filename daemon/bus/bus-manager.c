@@ -1,271 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The root object: a client's wish becomes an intent, and the engine's decision the answer. */
+/* The root object: how the daemon is run, policies, decisions, the state. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "bus-internal.h"
+#include "bus-methods.h"
 #include "daemon/cleanup.h"
 #include "daemon/log.h"
 
 /* A decision log is some thousands of entries; an answer stays far below the bus's limit on messages. */
 #define DECISIONS_MAX 10000u
 
-#define METHOD(name) static int name(sd_bus_message *message, void *userdata, sd_bus_error *error)
-
-/* ---- what comes in: strings of a bounded length without control characters, ids that exist */
-
-/* Control characters of ASCII and of Latin 1 (U+0080 to U+009F) would reach logs and terminals. sd-bus has checked that it is UTF-8. */
-static bool has_control_character(const char *string) {
-        for (const unsigned char *c = (const unsigned char *) string; *c; c++)
-                if (*c < 0x20 || *c == 0x7f || (*c == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f))
-                        return true;
-        return false;
-}
-
-static int take_string(char *to, size_t size, const char *from, const char *what, sd_bus_error *error) {
-        if (strlen(from) >= size)
-                return sd_bus_error_setf(error, BUS_ERROR_INVALID, "%s is longer than %zu bytes", what, size - 1);
-        if (has_control_character(from))
-                return sd_bus_error_setf(error, BUS_ERROR_INVALID, "%s has control characters", what);
-        strcpy(to, from);
-        return 0;
-}
-
-/* `id` was length-checked by take_string(). */
-static int check_exists(struct bus *bus, enum bus_class class, const char *what, const char *id, sd_bus_error *error) {
-        if (bus_class_find(bus, class, id))
-                return 0;
-        return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_OBJECT, "There is no %s \"%s\"", what, id);
-}
-
-static int check_place(struct bus *bus, int node, int cpu, sd_bus_error *error) {
-        const struct host *host = engine_host(bus->engine);
-        char id[16];
-
-        if (node < IOCORE_NODE_UNKNOWN || cpu < IOCORE_CPU_ANY)
-                return sd_bus_error_setf(error, BUS_ERROR_INVALID, "A node or CPU is -1 (any) or more");
-        if (node != IOCORE_NODE_UNKNOWN && !host_node(host, node))
-                return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_OBJECT, "There is no node %d", node);
-        (void) snprintf(id, sizeof(id), "%d", cpu);
-        return cpu == IOCORE_CPU_ANY ? 0 : check_exists(bus, BUS_CORE, "CPU", id, error);
-}
-
-/* "client:uid=0", of whoever sent the message. */
-static int client_source(sd_bus_message *message, char *ret, size_t size) {
-        sd_bus_creds *creds = NULL;
-        uid_t uid;
-        int r;
-
-        r = sd_bus_query_sender_creds(message, SD_BUS_CREDS_EUID, &creds);
-        if (r >= 0)
-                r = sd_bus_creds_get_euid(creds, &uid);
-        if (r >= 0)
-                (void) snprintf(ret, size, "client:uid=%u", (unsigned) uid);
-        sd_bus_creds_unref(creds);
-        return r < 0 ? r : 0;
-}
-
-static void intent_init(struct intent *intent, enum intent_action action) {
-        *intent = (struct intent){ .action = action, .priority = -1, .node = IOCORE_NODE_UNKNOWN, .cpu = IOCORE_CPU_ANY };
-}
-
-/* ---- what goes out */
-
-/* "rule: why", whether or not the planner's sentence begins with the rule's name itself. */
-static int refuse(const struct decision *decision, sd_bus_error *error) {
-        const size_t length = strlen(decision->rule);
-        const bool named = strncmp(decision->text, decision->rule, length) == 0 && decision->text[length] == ':';
-
-        return sd_bus_error_setf(error, BUS_ERROR_REFUSED, "%s%s%s (decision %" PRIu64 ")", named ? "" : decision->rule, named ? "" : ": ", decision->text,
-                                 decision->id);
-}
-
-static int submit(struct bus *bus, sd_bus_message *message, struct intent *intent, const char *reason, sd_bus_error *error) {
-        const struct decision *decision = NULL;
-        int r;
-
-        r = take_string(intent->reason, sizeof(intent->reason), reason, "The reason", error);
-        if (r >= 0)
-                r = client_source(message, intent->source, sizeof(intent->source));
-        if (r < 0)
-                return r;
-        bus->submitting = true;
-        r = engine_submit(bus->engine, intent, &decision);
-        bus->submitting = false;
-        if (r == -EAGAIN)
-                return sd_bus_error_setf(error, BUS_ERROR_BUSY, "There is no second sample of the host yet: try again in an epoch or two");
-        if (r < 0)
-                return r;
-        switch (decision->verdict) {
-        case VERDICT_REFUSED:
-        case VERDICT_SUPERSEDED:
-                return refuse(decision, error);
-        case VERDICT_FAILED:
-                return sd_bus_error_setf(error, BUS_ERROR_FAILED, "%s (decision %" PRIu64 ")", decision->text, decision->id);
-        default:
-                return sd_bus_reply_method_return(message, "tss", decision->id, verdict_to_string(decision->verdict), decision->text);
-        }
-}
-
-static int method_cores(struct bus *bus, sd_bus_message *message, enum intent_action action, sd_bus_error *error) {
-        struct intent intent;
-        const char *reason;
-        int r;
-
-        intent_init(&intent, action);
-        r = sd_bus_message_read(message, "iis", &intent.node, &intent.cpu, &reason);
-        if (r >= 0)
-                r = check_place(bus, intent.node, intent.cpu, error);
-        return r < 0 ? r : submit(bus, message, &intent, reason, error);
-}
-
-METHOD(method_grow) {
-        return method_cores(userdata, message, INTENT_GROW, error);
-}
-
-METHOD(method_shrink) {
-        return method_cores(userdata, message, INTENT_SHRINK, error);
-}
-
-METHOD(method_move) {
-        struct bus *bus = userdata;
-        const char *unit, *reason;
-        struct intent intent;
-        int r;
-
-        intent_init(&intent, INTENT_MOVE);
-        r = sd_bus_message_read(message, "sis", &unit, &intent.cpu, &reason);
-        if (r >= 0)
-                r = take_string(intent.object, sizeof(intent.object), unit, "The unit's id", error);
-        if (r >= 0)
-                r = check_exists(bus, BUS_UNIT, "unit", intent.object, error);
-        if (r >= 0)
-                r = check_place(bus, IOCORE_NODE_UNKNOWN, intent.cpu, error);
-        return r < 0 ? r : submit(bus, message, &intent, reason, error);
-}
-
-static int take_queue(struct bus *bus, struct intent *intent, const char *queue, sd_bus_error *error) {
-        int r;
-
-        r = take_string(intent->object, sizeof(intent->object), queue, "The queue's id", error);
-        return r < 0 ? r : check_exists(bus, BUS_QUEUE, "queue", intent->object, error);
-}
-
-METHOD(method_poll) {
-        struct bus *bus = userdata;
-        const char *queue, *reason;
-        struct intent intent;
-        int r, on;
-
-        intent_init(&intent, INTENT_POLL);
-        r = sd_bus_message_read(message, "sbs", &queue, &on, &reason);
-        if (r >= 0)
-                r = take_queue(bus, &intent, queue, error);
-        if (r < 0)
-                return r;
-        strcpy(intent.value, on ? "1" : "0");
-        return submit(bus, message, &intent, reason, error);
-}
-
-METHOD(method_limit) {
-        struct bus *bus = userdata;
-        const char *queue, *reason;
-        struct intent intent;
-        uint64_t bytes;
-        int r;
-
-        intent_init(&intent, INTENT_LIMIT);
-        r = sd_bus_message_read(message, "sts", &queue, &bytes, &reason);
-        if (r >= 0)
-                r = take_queue(bus, &intent, queue, error);
-        if (r < 0)
-                return r;
-        (void) snprintf(intent.value, sizeof(intent.value), "%" PRIu64, bytes);
-        return submit(bus, message, &intent, reason, error);
-}
-
-static int take_set(struct intent *intent, const char *knob, const char *object, const char *value, sd_bus_error *error) {
-        int r;
-
-        r = take_string(intent->knob, sizeof(intent->knob), knob, "The knob's name", error);
-        if (r >= 0)
-                r = take_string(intent->object, sizeof(intent->object), object, "The object's id", error);
-        if (r >= 0)
-                r = take_string(intent->value, sizeof(intent->value), value, "The value", error);
-        if (r >= 0 && (intent->knob[0] == '\0' || intent->object[0] == '\0'))
-                r = sd_bus_error_setf(error, BUS_ERROR_INVALID, "A knob and an object are needed");
-        return r;
-}
-
-METHOD(method_set) {
-        const char *knob, *object, *value, *reason;
-        struct intent intent;
-        int r;
-
-        intent_init(&intent, INTENT_SET);
-        r = sd_bus_message_read(message, "ssss", &knob, &object, &value, &reason);
-        if (r >= 0)
-                r = take_set(&intent, knob, object, value, error);
-        return r < 0 ? r : submit(userdata, message, &intent, reason, error);
-}
-
-METHOD(method_why_not) {
-        struct bus *bus = userdata;
-        _cleanup_(decision_freep) struct decision *decision = NULL;
-        sd_bus_message *reply = NULL;
-        const char *action, *object, *value;
-        struct intent intent;
-        char name[sizeof(intent.knob)];
-        int r;
-
-        intent_init(&intent, INTENT_SET);
-        r = sd_bus_message_read(message, "ssiis", &action, &object, &intent.node, &intent.cpu, &value);
-        if (r >= 0)
-                r = take_string(name, sizeof(name), action, "The action", error);
-        if (r >= 0)
-                r = take_string(intent.object, sizeof(intent.object), object, "The object's id", error);
-        if (r >= 0)
-                r = take_string(intent.value, sizeof(intent.value), value, "The value", error);
-        if (r >= 0)
-                r = check_place(bus, intent.node, intent.cpu, error);
-        if (r < 0)
-                return r;
-        if (strchr(name, '.')) /* a knob's name: set */
-                strcpy(intent.knob, name);
-        else if ((intent.action = intent_action_from_string(name)) < 0 || intent.action == INTENT_SET)
-                return sd_bus_error_setf(error, BUS_ERROR_INVALID, "There is no action \"%s\"; to ask for a knob, give its name", name);
-        r = client_source(message, intent.source, sizeof(intent.source));
-        if (r >= 0)
-                r = engine_why_not(bus->engine, &intent, &decision);
-        if (r == -EAGAIN)
-                return sd_bus_error_setf(error, BUS_ERROR_BUSY, "There is no second sample of the host yet: try again in an epoch or two");
-        if (r < 0)
-                return r;
-
-        r = sd_bus_message_new_method_return(message, &reply);
-        if (r >= 0)
-                r = sd_bus_message_append(reply, "sss", verdict_to_string(decision->verdict), decision->rule, decision->text);
-        if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'a', "s");
-        for (size_t i = 0; r >= 0 && i < decision->n_steps; i++) {
-                char text[IOCORE_REASON_MAX * 2];
-
-                step_format(decision->steps + i, text, sizeof(text));
-                r = sd_bus_message_append(reply, "s", text);
-        }
-        if (r >= 0)
-                r = sd_bus_message_close_container(reply);
-        if (r >= 0)
-                r = sd_bus_send(NULL, reply, NULL);
-        sd_bus_message_unref(reply);
-        return r;
-}
-
 /* ---- how the daemon is run */
 
-METHOD(method_set_mode) {
+static BUS_METHOD(method_set_mode) {
         struct bus *bus = userdata;
         char source[INTENT_SOURCE_MAX], name[16];
         const char *mode;
@@ -273,17 +22,17 @@ METHOD(method_set_mode) {
 
         r = sd_bus_message_read(message, "s", &mode);
         if (r >= 0)
-                r = take_string(name, sizeof(name), mode, "The mode", error);
+                r = bus_take_string(name, sizeof(name), mode, "The mode", error);
         if (r >= 0 && mode_from_string(name) < 0)
                 r = sd_bus_error_setf(error, BUS_ERROR_INVALID, "There is no mode \"%s\": active, observe or paused", name);
         if (r >= 0)
-                r = client_source(message, source, sizeof(source));
+                r = bus_client_source(message, source, sizeof(source));
         if (r >= 0)
                 r = engine_set_mode(bus->engine, mode_from_string(name), source);
         return r < 0 ? r : sd_bus_reply_method_return(message, NULL);
 }
 
-METHOD(method_reload) {
+static BUS_METHOD(method_reload) {
         struct bus *bus = userdata;
         _cleanup_free_ char *text = NULL;
         size_t size = 0;
@@ -305,7 +54,7 @@ METHOD(method_reload) {
 
 /* ---- policies */
 
-METHOD(method_list_policies) {
+static BUS_METHOD(method_list_policies) {
         struct bus *bus = userdata;
         struct policy_set *set = engine_policies(bus->engine);
         sd_bus_message *reply = NULL;
@@ -318,7 +67,8 @@ METHOD(method_list_policies) {
         for (size_t i = 0; r >= 0 && i < policy_set_size(set); i++) {
                 const struct policy_info *policy = policy_set_info(set, i);
 
-                r = sd_bus_message_append(reply, "(sisss)", policy->name, policy->priority, policy_state_to_string(policy->state), policy->error, policy->doc);
+                r = sd_bus_message_append(reply, "(sisss)", policy->name, policy->priority, policy_state_to_string(policy->state),
+                                          policy->error, policy->doc);
         }
         if (r >= 0)
                 r = sd_bus_message_close_container(reply);
@@ -331,8 +81,8 @@ METHOD(method_list_policies) {
 static int take_policy(struct bus *bus, char *to, const char *name, sd_bus_error *error) {
         int r;
 
-        r = take_string(to, POLICY_NAME_MAX, name, "The policy's name", error);
-        return r < 0 ? r : check_exists(bus, BUS_POLICY, "policy", to, error);
+        r = bus_take_string(to, POLICY_NAME_MAX, name, "The policy's name", error);
+        return r < 0 ? r : bus_check_exists(bus, BUS_POLICY, "policy", to, error);
 }
 
 /* A change of policy that was made: told to log and clients. */
@@ -340,7 +90,7 @@ static int policy_changed(struct bus *bus, sd_bus_message *message, const char *
         char source[INTENT_SOURCE_MAX], text[IOCORE_REASON_MAX * 2];
         int r;
 
-        r = client_source(message, source, sizeof(source));
+        r = bus_client_source(message, source, sizeof(source));
         if (r < 0)
                 return r;
         (void) snprintf(text, sizeof(text), "%s set %s to %s", source, what, value);
@@ -349,7 +99,7 @@ static int policy_changed(struct bus *bus, sd_bus_message *message, const char *
         return sd_bus_reply_method_return(message, NULL);
 }
 
-METHOD(method_set_policy_parameter) {
+static BUS_METHOD(method_set_policy_parameter) {
         struct bus *bus = userdata;
         char policy[POLICY_NAME_MAX], parameter[POLICY_NAME_MAX], value[IOCORE_REASON_MAX];
         const char *in_policy, *in_parameter, *in_value;
@@ -359,9 +109,9 @@ METHOD(method_set_policy_parameter) {
         if (r >= 0)
                 r = take_policy(bus, policy, in_policy, error);
         if (r >= 0)
-                r = take_string(parameter, sizeof(parameter), in_parameter, "The parameter's name", error);
+                r = bus_take_string(parameter, sizeof(parameter), in_parameter, "The parameter's name", error);
         if (r >= 0)
-                r = take_string(value, sizeof(value), in_value, "The value", error);
+                r = bus_take_string(value, sizeof(value), in_value, "The value", error);
         if (r < 0)
                 return r;
         r = policy_set_parameter(engine_policies(bus->engine), policy, parameter, value);
@@ -369,15 +119,17 @@ METHOD(method_set_policy_parameter) {
         case -ENOENT:
                 return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_OBJECT, "Policy \"%s\" has no parameter \"%s\"", policy, parameter);
         case -ERANGE:
-                return sd_bus_error_setf(error, BUS_ERROR_INVALID, "%s is outside the range of %s: see iocorectl policy show %s", value, parameter, policy);
+                return sd_bus_error_setf(error, BUS_ERROR_INVALID, "%s is outside the range of %s: see iocorectl policy show %s", value,
+                                         parameter, policy);
         case -EINVAL:
-                return sd_bus_error_setf(error, BUS_ERROR_INVALID, "\"%s\" is not a value for %s: see iocorectl policy show %s", value, parameter, policy);
+                return sd_bus_error_setf(error, BUS_ERROR_INVALID, "\"%s\" is not a value for %s: see iocorectl policy show %s", value,
+                                         parameter, policy);
         default:
                 return r < 0 ? r : policy_changed(bus, message, policy, parameter, value);
         }
 }
 
-METHOD(method_enable_policy) {
+static BUS_METHOD(method_enable_policy) {
         struct bus *bus = userdata;
         char policy[POLICY_NAME_MAX];
         const char *name;
@@ -393,7 +145,7 @@ METHOD(method_enable_policy) {
 
 /* ---- decisions, state */
 
-METHOD(method_decisions) {
+static BUS_METHOD(method_decisions) {
         struct bus *bus = userdata;
         const struct decision_log *decisions = engine_decisions(bus->engine);
         size_t size = decision_log_size(decisions), first = size;
@@ -424,7 +176,7 @@ METHOD(method_decisions) {
         return r;
 }
 
-METHOD(method_decision) {
+static BUS_METHOD(method_decision) {
         struct bus *bus = userdata;
         const struct decision *decision;
         sd_bus_message *reply = NULL;
@@ -446,7 +198,7 @@ METHOD(method_decision) {
         return r;
 }
 
-METHOD(method_get_state) {
+static BUS_METHOD(method_get_state) {
         const char *json = NULL;
         char **sections = NULL;
         int r;
@@ -461,14 +213,16 @@ METHOD(method_get_state) {
                 free(*s);
         free(sections);
         if (r == -EINVAL)
-                return sd_bus_error_setf(error, BUS_ERROR_INVALID, "Sections are: nodes cores workers units devices domains policies queues");
+                return sd_bus_error_setf(error, BUS_ERROR_INVALID,
+                                         "Sections are: nodes cores workers units devices domains policies queues");
         return r < 0 ? r : sd_bus_reply_method_return(message, "s", json);
 }
 
 /* ---- properties */
 
-#define GETTER(name) \
-        static int name(sd_bus *connection, const char *path, const char *interface, const char *property, sd_bus_message *reply, void *userdata, sd_bus_error *error)
+#define GETTER(name)                                                                                                                       \
+        static int name(sd_bus *connection, const char *path, const char *interface, const char *property, sd_bus_message *reply,          \
+                        void *userdata, sd_bus_error *error)
 #define UNUSED_GETTER_ARGUMENTS (void) connection, (void) path, (void) interface, (void) property, (void) error
 
 GETTER(get_version) {
@@ -497,13 +251,13 @@ GETTER(get_statistic) {
                 const char *property;
                 size_t offset;
         } numbers[] = {
-                { "Overruns", offsetof(struct engine_statistics, overruns) },
-                { "LastEpochUSec", offsetof(struct engine_statistics, last_epoch_usec) },
-                { "WorstEpochUSec", offsetof(struct engine_statistics, worst_epoch_usec) },
-                { "LastLateUSec", offsetof(struct engine_statistics, last_late_usec) },
-                { "WorstLateUSec", offsetof(struct engine_statistics, worst_late_usec) },
-                { "Malformed", offsetof(struct engine_statistics, malformed) },
-                { "DecisionCount", offsetof(struct engine_statistics, decisions) },
+                {"Overruns", offsetof(struct engine_statistics, overruns)},
+                {"LastEpochUSec", offsetof(struct engine_statistics, last_epoch_usec)},
+                {"WorstEpochUSec", offsetof(struct engine_statistics, worst_epoch_usec)},
+                {"LastLateUSec", offsetof(struct engine_statistics, last_late_usec)},
+                {"WorstLateUSec", offsetof(struct engine_statistics, worst_late_usec)},
+                {"Malformed", offsetof(struct engine_statistics, malformed)},
+                {"DecisionCount", offsetof(struct engine_statistics, decisions)},
         };
 
         UNUSED_GETTER_ARGUMENTS;
@@ -580,25 +334,35 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_PROPERTY("Plugins", "a(sss)", get_plugins, 0, 0),
         SD_BUS_PROPERTY("Unavailable", "a{ss}", get_unavailable, 0, 0),
 
-        SD_BUS_METHOD_WITH_ARGS("Grow", SD_BUS_ARGS("i", node, "i", cpu, "s", reason), SD_BUS_RESULT("t", decision, "s", verdict, "s", text), method_grow, 0),
-        SD_BUS_METHOD_WITH_ARGS("Shrink", SD_BUS_ARGS("i", node, "i", cpu, "s", reason), SD_BUS_RESULT("t", decision, "s", verdict, "s", text), method_shrink, 0),
-        SD_BUS_METHOD_WITH_ARGS("Move", SD_BUS_ARGS("s", unit, "i", cpu, "s", reason), SD_BUS_RESULT("t", decision, "s", verdict, "s", text), method_move, 0),
-        SD_BUS_METHOD_WITH_ARGS("Poll", SD_BUS_ARGS("s", queue, "b", on, "s", reason), SD_BUS_RESULT("t", decision, "s", verdict, "s", text), method_poll, 0),
-        SD_BUS_METHOD_WITH_ARGS("Limit", SD_BUS_ARGS("s", queue, "t", bytes, "s", reason), SD_BUS_RESULT("t", decision, "s", verdict, "s", text), method_limit, 0),
-        SD_BUS_METHOD_WITH_ARGS("Set", SD_BUS_ARGS("s", knob, "s", object, "s", value, "s", reason), SD_BUS_RESULT("t", decision, "s", verdict, "s", text),
-                                method_set, 0),
+        SD_BUS_METHOD_WITH_ARGS("Grow", SD_BUS_ARGS("i", node, "i", cpu, "s", reason),
+                                SD_BUS_RESULT("t", decision, "s", verdict, "s", text), bus_method_grow, 0),
+        SD_BUS_METHOD_WITH_ARGS("Shrink", SD_BUS_ARGS("i", node, "i", cpu, "s", reason),
+                                SD_BUS_RESULT("t", decision, "s", verdict, "s", text), bus_method_shrink, 0),
+        SD_BUS_METHOD_WITH_ARGS("Move", SD_BUS_ARGS("s", unit, "i", cpu, "s", reason),
+                                SD_BUS_RESULT("t", decision, "s", verdict, "s", text), bus_method_move, 0),
+        SD_BUS_METHOD_WITH_ARGS("Poll", SD_BUS_ARGS("s", queue, "b", on, "s", reason),
+                                SD_BUS_RESULT("t", decision, "s", verdict, "s", text), bus_method_poll, 0),
+        SD_BUS_METHOD_WITH_ARGS("Limit", SD_BUS_ARGS("s", queue, "t", bytes, "s", reason),
+                                SD_BUS_RESULT("t", decision, "s", verdict, "s", text), bus_method_limit, 0),
+        SD_BUS_METHOD_WITH_ARGS("Set", SD_BUS_ARGS("s", knob, "s", object, "s", value, "s", reason),
+                                SD_BUS_RESULT("t", decision, "s", verdict, "s", text), bus_method_set, 0),
         SD_BUS_METHOD_WITH_ARGS("SetMode", SD_BUS_ARGS("s", mode), SD_BUS_NO_RESULT, method_set_mode, 0),
         SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload, 0),
-        SD_BUS_METHOD_WITH_ARGS("SetPolicyParameter", SD_BUS_ARGS("s", policy, "s", parameter, "s", value), SD_BUS_NO_RESULT, method_set_policy_parameter, 0),
+        SD_BUS_METHOD_WITH_ARGS("SetPolicyParameter", SD_BUS_ARGS("s", policy, "s", parameter, "s", value), SD_BUS_NO_RESULT,
+                                method_set_policy_parameter, 0),
         SD_BUS_METHOD_WITH_ARGS("EnablePolicy", SD_BUS_ARGS("s", policy, "b", enable), SD_BUS_NO_RESULT, method_enable_policy, 0),
 
-        SD_BUS_METHOD_WITH_ARGS("ListPolicies", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sisss)", policies), method_list_policies, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("Decisions", SD_BUS_ARGS("t", since, "u", limit), SD_BUS_RESULT("a" BUS_DECISION_SUMMARY, decisions), method_decisions,
+        SD_BUS_METHOD_WITH_ARGS("ListPolicies", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sisss)", policies), method_list_policies,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("Decision", SD_BUS_ARGS("t", id), SD_BUS_RESULT("a{sv}", decision), method_decision, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Decisions", SD_BUS_ARGS("t", since, "u", limit), SD_BUS_RESULT("a" BUS_DECISION_SUMMARY, decisions),
+                                method_decisions, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Decision", SD_BUS_ARGS("t", id), SD_BUS_RESULT("a{sv}", decision), method_decision,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("WhyNot", SD_BUS_ARGS("s", action, "s", object, "i", node, "i", cpu, "s", value),
-                                SD_BUS_RESULT("s", verdict, "s", rule, "s", text, "as", steps), method_why_not, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("GetState", SD_BUS_ARGS("as", sections), SD_BUS_RESULT("s", json), method_get_state, SD_BUS_VTABLE_UNPRIVILEGED),
+                                SD_BUS_RESULT("s", verdict, "s", rule, "s", text, "as", steps), bus_method_why_not,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetState", SD_BUS_ARGS("as", sections), SD_BUS_RESULT("s", json), method_get_state,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
 
         SD_BUS_SIGNAL_WITH_ARGS("Decided", SD_BUS_ARGS("t", id, "s", verdict, "s", text), 0),
         SD_BUS_SIGNAL_WITH_ARGS("Event", SD_BUS_ARGS("s", kind, "s", object, "s", text), 0),

@@ -7,7 +7,8 @@
 #include "bus-internal.h"
 #include "daemon/cleanup.h"
 
-/* The model belongs to the bus object, which is the userdata of each vtable's slot; a getter's own userdata points at the object's member. */
+/* The model belongs to the bus object, which is the userdata of each vtable's slot; a getter's own userdata points at the object's member.
+ */
 static struct bus *current_bus(sd_bus *connection) {
         return sd_bus_slot_get_userdata(sd_bus_get_current_slot(connection));
 }
@@ -16,8 +17,9 @@ static const struct host *current_host(sd_bus *connection) {
         return engine_host(current_bus(connection)->engine);
 }
 
-#define GETTER(name) \
-        static int name(sd_bus *connection, const char *path, const char *interface, const char *property, sd_bus_message *reply, void *userdata, sd_bus_error *error)
+#define GETTER(name)                                                                                                                       \
+        static int name(sd_bus *connection, const char *path, const char *interface, const char *property, sd_bus_message *reply,          \
+                        void *userdata, sd_bus_error *error)
 #define UNUSED_GETTER_ARGUMENTS (void) connection, (void) path, (void) interface, (void) property, (void) error
 
 /* ---- getters of one member */
@@ -39,7 +41,7 @@ GETTER(get_pid) {
 
 GETTER(get_size) {
         UNUSED_GETTER_ARGUMENTS;
-        return sd_bus_message_append(reply, "t", (uint64_t) *(const size_t *) userdata);
+        return sd_bus_message_append(reply, "t", (uint64_t) * (const size_t *) userdata);
 }
 
 GETTER(get_object_state) {
@@ -141,9 +143,9 @@ GETTER(get_core_topology) {
                 const char *property;
                 size_t offset;
         } numbers[] = {
-                { "Cpu", offsetof(struct topology_cpu, cpu) },          { "Node", offsetof(struct topology_cpu, node) },
-                { "Package", offsetof(struct topology_cpu, package) },  { "LastLevelCache", offsetof(struct topology_cpu, llc) },
-                { "PhysicalCore", offsetof(struct topology_cpu, core) },
+                {"Cpu", offsetof(struct topology_cpu, cpu)},           {"Node", offsetof(struct topology_cpu, node)},
+                {"Package", offsetof(struct topology_cpu, package)},   {"LastLevelCache", offsetof(struct topology_cpu, llc)},
+                {"PhysicalCore", offsetof(struct topology_cpu, core)},
         };
 
         UNUSED_GETTER_ARGUMENTS;
@@ -239,23 +241,25 @@ GETTER(get_queue_rate) {
                 const char *property;
                 size_t offset;
         } rates[] = {
-                { "Load", offsetof(struct queue, load) },
-                { "BytesPerSecond", offsetof(struct queue, bytes_per_second) },
-                { "PacketsPerSecond", offsetof(struct queue, packets_per_second) },
-                { "WorksPerSecond", offsetof(struct queue, works_per_second) },
-                { "WaitShare", offsetof(struct queue, wait_share) },
-                { "StuckPerSecond", offsetof(struct queue, stuck_per_second) },
-                { "RingFullPerSecond", offsetof(struct queue, ring_full_per_second) },
-                { "PollEmptyPerSecond", offsetof(struct queue, poll_empty_per_second) },
+                {"Load", offsetof(struct queue, load)},
+                {"BytesPerSecond", offsetof(struct queue, bytes_per_second)},
+                {"PacketsPerSecond", offsetof(struct queue, packets_per_second)},
+                {"WorksPerSecond", offsetof(struct queue, works_per_second)},
+                {"WaitShare", offsetof(struct queue, wait_share)},
+                {"StuckPerSecond", offsetof(struct queue, stuck_per_second)},
+                {"RingFullPerSecond", offsetof(struct queue, ring_full_per_second)},
+                {"PollEmptyPerSecond", offsetof(struct queue, poll_empty_per_second)},
         };
+
+        double rate = 0;
 
         UNUSED_GETTER_ARGUMENTS;
         for (size_t i = 0; i < ELEMENTSOF(rates); i++)
-                if (strcmp(property, rates[i].property) == 0)
-                        return sd_bus_message_append(reply, "d",
-                                                     queue_rates_valid(current_host(connection), queue)
-                                                             ? *(const double *) ((const char *) queue + rates[i].offset)
-                                                             : 0.0);
+                if (strcmp(property, rates[i].property) == 0) {
+                        if (queue_rates_valid(current_host(connection), queue))
+                                memcpy(&rate, (const char *) queue + rates[i].offset, sizeof(rate));
+                        return sd_bus_message_append(reply, "d", rate);
+                }
         return -ENXIO;
 }
 
@@ -271,14 +275,14 @@ GETTER(get_queue_counters) {
                 uint32_t field;
                 uint64_t value;
         } counters[] = {
-                { "busy", IOCORE_QUEUE_BUSY, queue->pub.busy },
-                { "bytes", IOCORE_QUEUE_BYTES, queue->pub.bytes },
-                { "packets", IOCORE_QUEUE_PACKETS, queue->pub.packets },
-                { "works", IOCORE_QUEUE_WORKS, queue->pub.works },
-                { "wait", IOCORE_QUEUE_WAIT, queue->pub.wait },
-                { "stuck", IOCORE_QUEUE_STUCK, queue->pub.stuck },
-                { "ring_full", IOCORE_QUEUE_RING_FULL, queue->pub.ring_full },
-                { "poll_empty", IOCORE_QUEUE_POLL_EMPTY, queue->pub.poll_empty },
+                {"busy", IOCORE_QUEUE_BUSY, queue->pub.busy},
+                {"bytes", IOCORE_QUEUE_BYTES, queue->pub.bytes},
+                {"packets", IOCORE_QUEUE_PACKETS, queue->pub.packets},
+                {"works", IOCORE_QUEUE_WORKS, queue->pub.works},
+                {"wait", IOCORE_QUEUE_WAIT, queue->pub.wait},
+                {"stuck", IOCORE_QUEUE_STUCK, queue->pub.stuck},
+                {"ring_full", IOCORE_QUEUE_RING_FULL, queue->pub.ring_full},
+                {"poll_empty", IOCORE_QUEUE_POLL_EMPTY, queue->pub.poll_empty},
         };
         int r;
 
@@ -343,7 +347,8 @@ GETTER(get_policy_parameters) {
         for (size_t i = 0; r >= 0 && i < policy->n_parameters; i++) {
                 const struct policy_parameter *p = policy->parameters + i;
 
-                r = sd_bus_message_append(reply, "(sddddbss)", p->name, p->value, p->fallback, p->minimum, p->maximum, (int) p->is_boolean, p->unit, p->doc);
+                r = sd_bus_message_append(reply, "(sddddbss)", p->name, p->value, p->fallback, p->minimum, p->maximum, (int) p->is_boolean,
+                                          p->unit, p->doc);
         }
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }

@@ -29,7 +29,7 @@ const char *bus_plugin_status_to_string(enum plugin_status status) {
 }
 
 const char *bus_action_unavailable(const struct bus *bus, enum intent_action action) {
-        const struct intent intent = { .action = action };
+        const struct intent intent = {.action = action};
         const char *kind = intent_knob_kind(&intent);
 
         return plugin_set_unavailable(engine_plugins(bus->engine), kind ? kind : "grow", NULL);
@@ -39,8 +39,8 @@ static const char *state_name(enum object_state state) {
         return state == OBJECT_MANUAL ? "manual" : "active";
 }
 
-/* Names are literals and are not copied. cJSON's functions take NULL and do nothing: a document that memory did not suffice for lacks members, and
- * most likely cannot be printed either. */
+/* Names are literals and are not copied. cJSON's functions take NULL and do nothing: a document that memory did not suffice for lacks
+ * members, and most likely cannot be printed either. */
 static cJSON *add(cJSON *to, const char *name, cJSON *item) {
         if (item && !cJSON_AddItemToObjectCS(to, name, item)) {
                 cJSON_Delete(item);
@@ -49,7 +49,8 @@ static cJSON *add(cJSON *to, const char *name, cJSON *item) {
         return item;
 }
 
-/* Six decimals are more than any of these values is good for, and print in a third of the time of seventeen. Large ones are counters and stay exact. */
+/* Six decimals are more than any of these values is good for, and print in a third of the time of seventeen. Large ones are counters and
+ * stay exact. */
 static void add_number(cJSON *to, const char *name, double value) {
         (void) add(to, name, cJSON_CreateNumber(fabs(value) < 1e9 ? round(value * 1e6) / 1e6 : value));
 }
@@ -270,7 +271,8 @@ static void add_queues(struct bus *bus, cJSON *to) {
                 add_number_or_null(json, "wait", fields & IOCORE_QUEUE_WAIT, valid ? queue->wait_share : 0);
                 add_number_or_null(json, "stuck_per_second", fields & IOCORE_QUEUE_STUCK, valid ? queue->stuck_per_second : 0);
                 add_number_or_null(json, "ring_full_per_second", fields & IOCORE_QUEUE_RING_FULL, valid ? queue->ring_full_per_second : 0);
-                add_number_or_null(json, "poll_empty_per_second", fields & IOCORE_QUEUE_POLL_EMPTY, valid ? queue->poll_empty_per_second : 0);
+                add_number_or_null(json, "poll_empty_per_second", fields & IOCORE_QUEUE_POLL_EMPTY,
+                                   valid ? queue->poll_empty_per_second : 0);
         }
 }
 
@@ -279,8 +281,8 @@ static const struct section {
         void (*add)(struct bus *bus, cJSON *to);
         bool on_request; /* not part of "everything" */
 } sections_known[] = {
-        { "nodes", add_nodes, false },     { "cores", add_cores, false },     { "workers", add_workers, false },   { "units", add_units, false },
-        { "devices", add_devices, false }, { "domains", add_domains, false }, { "policies", add_policies, false }, { "queues", add_queues, true },
+        {"nodes", add_nodes, false},     {"cores", add_cores, false},     {"workers", add_workers, false},   {"units", add_units, false},
+        {"devices", add_devices, false}, {"domains", add_domains, false}, {"policies", add_policies, false}, {"queues", add_queues, true},
 };
 
 static void add_decision(cJSON *to, const struct decision *decision) {
@@ -317,12 +319,14 @@ static void add_daemon(struct bus *bus, cJSON *to) {
         const struct host *host = engine_host(bus->engine);
         const struct decision *decision = last_decision(engine_decisions(bus->engine));
         struct timespec now;
+        uint64_t usec;
         cJSON *array;
 
         (void) clock_gettime(CLOCK_REALTIME, &now);
+        usec = (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
         add_string(to, "version", PACKAGE_VERSION);
         add_string(to, "mode", mode_to_string(engine_mode(bus->engine)));
-        add_number(to, "usec", (double) now.tv_sec * 1e6 + (double) (now.tv_nsec / 1000));
+        add_number(to, "usec", (double) usec);
         add_number(to, "epoch", (double) host->epoch);
         add_number(to, "epoch_usec", (double) engine_config(bus->engine)->epoch_usec);
         add_number(to, "overruns", (double) statistics->overruns);

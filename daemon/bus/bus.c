@@ -72,7 +72,8 @@ static void on_decided(void *userdata, const struct decision *decision) {
                         note_step(bus, decision->steps + i);
         if (!bus->connection)
                 return;
-        r = sd_bus_emit_signal(bus->connection, BUS_ROOT, BUS_MANAGER_INTERFACE, "Decided", "tss", decision->id, verdict_to_string(decision->verdict), decision->text);
+        r = sd_bus_emit_signal(bus->connection, BUS_ROOT, BUS_MANAGER_INTERFACE, "Decided", "tss", decision->id,
+                               verdict_to_string(decision->verdict), decision->text);
         if (r < 0)
                 log_debug("bus: cannot tell of decision %llu: %s", (unsigned long long) decision->id, strerror(-r));
 }
@@ -92,7 +93,8 @@ void bus_event(struct bus *bus, const char *kind, const char *object, const char
         }
         if (!bus->connection)
                 return;
-        r = sd_bus_emit_signal(bus->connection, BUS_ROOT, BUS_MANAGER_INTERFACE, "Event", "sss", kind, object ? object : "", text ? text : "");
+        r = sd_bus_emit_signal(bus->connection, BUS_ROOT, BUS_MANAGER_INTERFACE, "Event", "sss", kind, object ? object : "",
+                               text ? text : "");
         if (r < 0)
                 log_debug("bus: cannot tell of event %s: %s", kind, strerror(-r));
 }
@@ -206,7 +208,8 @@ static int bus_connect(struct bus *bus, bool wait) {
                 return r;
         r = sd_bus_set_method_call_timeout(bus->connection, BUS_CALL_TIMEOUT_USEC);
         if (r >= 0)
-                r = sd_bus_match_signal(bus->connection, NULL, NULL, "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local", "Disconnected", on_disconnected, bus);
+                r = sd_bus_match_signal(bus->connection, NULL, NULL, "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",
+                                        "Disconnected", on_disconnected, bus);
         if (r >= 0)
                 r = sd_bus_add_object_manager(bus->connection, NULL, BUS_ROOT);
         if (r >= 0)
@@ -214,7 +217,8 @@ static int bus_connect(struct bus *bus, bool wait) {
         if (r >= 0)
                 r = bus_classes_register(bus);
         if (r >= 0)
-                r = wait ? sd_bus_request_name(bus->connection, BUS_NAME, 0) : sd_bus_request_name_async(bus->connection, NULL, BUS_NAME, 0, on_name, bus);
+                r = wait ? sd_bus_request_name(bus->connection, BUS_NAME, 0)
+                         : sd_bus_request_name_async(bus->connection, NULL, BUS_NAME, 0, on_name, bus);
         if (r >= 0)
                 r = sd_bus_attach_event(bus->connection, bus->event, BUS_PRIORITY);
         if (r < 0)
@@ -264,15 +268,9 @@ static int add_sources(struct bus *bus) {
         return r;
 }
 
-int bus_new(struct bus **ret, struct engine *engine, sd_event *event, const char *address) {
-        _cleanup_(bus_freep) struct bus *bus = NULL;
+static int bus_start(struct bus *bus, const char *address) {
         int r;
 
-        bus = calloc(1, sizeof(*bus));
-        if (!bus)
-                return -ENOMEM;
-        bus->engine = engine;
-        bus->event = sd_event_ref(event);
         bus->address = strdup(address);
         if (!bus->address)
                 return -ENOMEM;
@@ -281,16 +279,30 @@ int bus_new(struct bus **ret, struct engine *engine, sd_event *event, const char
                 r = add_sources(bus);
         if (r >= 0)
                 r = bus_announce(bus, true);
-        if (r >= 0)
-                r = bus_connect(bus, true);
+        return r < 0 ? r : bus_connect(bus, true);
+}
+
+int bus_new(struct bus **ret, struct engine *engine, sd_event *event, const char *address) {
+        struct bus *bus;
+        int r;
+
+        bus = calloc(1, sizeof(*bus));
+        if (!bus)
+                return -ENOMEM;
+        bus->engine = engine;
+        bus->event = sd_event_ref(event);
+        r = bus_start(bus, address);
         if (r == -EEXIST)
                 log_error("bus: another daemon has the name " BUS_NAME " on the %s bus", address);
         else if (r < 0)
                 log_error("bus: cannot offer " BUS_NAME " on the %s bus: %s", address, strerror(-r));
-        if (r < 0)
+        if (r < 0) {
+                bus_free(bus);
                 return r;
-        engine_set_listener(engine, &(const struct engine_listener){ .userdata = bus, .decided = on_decided, .event = on_event, .epoch = on_epoch });
-        *ret = TAKE_PTR(bus);
+        }
+        engine_set_listener(engine,
+                            &(const struct engine_listener){.userdata = bus, .decided = on_decided, .event = on_event, .epoch = on_epoch});
+        *ret = bus;
         return 0;
 }
 
@@ -298,7 +310,7 @@ struct bus *bus_free(struct bus *bus) {
         if (!bus)
                 return NULL;
         if (bus->engine)
-                engine_set_listener(bus->engine, &(const struct engine_listener){ .userdata = NULL });
+                engine_set_listener(bus->engine, &(const struct engine_listener){.userdata = NULL});
         bus->connection = sd_bus_flush_close_unref(bus->connection);
         sd_event_source_disable_unref(bus->retry);
         sd_event_source_disable_unref(bus->flush);

@@ -13,6 +13,8 @@ struct bus;
 /* `address`: "system", "user" or a D-Bus address. Claims org.iocore1; -EEXIST: another daemon has it. Logs what fails. */
 int bus_new(struct bus **ret, struct engine *engine, sd_event *event, const char *address);
 struct bus *bus_free(struct bus *bus);
-static inline void bus_freep(struct bus **bus) { bus_free(*bus); }
+static inline void bus_freep(struct bus **bus) {
+        bus_free(*bus);
+}
 
 #endif
