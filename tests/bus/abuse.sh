@@ -7,9 +7,10 @@ answers() { raw "$@" | sort | uniq -c | awk '{ print $1, $2 }' | paste -sd,; }
 sanitized() { grep -q __asan_init "$BUILD/iocored"; }
 
 test_abuse() {
-  local before overruns resident long
+  local before began epochs overruns resident long
 
   resident=$(resident_kib)
+  began=$(epoch)
   overruns=$(state | jq .overruns)
   before=$(state | jq -c '[.mode, .decisions, .changes]')
   long=$(printf '%0300d' 0)
@@ -42,9 +43,12 @@ test_abuse() {
   is "$(state | jq -c '[.mode, .decisions, .changes]')" "$before" "nothing was changed or decided"
   before=$(epoch)
   holds "epochs go on" wait_until 10 past_epoch $((before + 5))
+  # the timer goes before the bus: a call delays one epoch, a flood does not starve them. The rest is for machines that do other things too.
+  epochs=$((before - began))
   overruns=$(($(state | jq .overruns) - overruns))
-  [ "$overruns" -le 2 ] || sanitized
-  ok $? "floods cost $overruns overruns, at most 2"
+  diag "$epochs epochs and $overruns overruns meanwhile"
+  [ $((overruns * 4)) -le $((epochs + overruns)) ] || sanitized
+  ok $? "floods cost at most a quarter of the epochs"
   # what a message of 16 MB leaves behind once, and nothing for the others
   [ $(($(resident_kib) - resident)) -lt 40000 ] || sanitized
   ok $? "the daemon grew by less than 40 MB"
