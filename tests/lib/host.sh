@@ -41,8 +41,7 @@ host_kernel() {
   local scenario=$1 generation=$2
   shift 2
   : >"$host/simfs.log"
-  "$BUILD/tests/simfs/iocore-simfs" "$host/root/sys/class/vhost" --scenario "$scenario" --generation "$generation" --proc "$host/root/proc" \
-    --control "$host/control" "$@" >"$host/simfs.log" 2>&1 &
+  "$BUILD/tests/simfs/iocore-simfs" "$host/root/sys/class/vhost" --scenario "$scenario" --generation "$generation" --proc "$host/root/proc" "$@" >"$host/simfs.log" 2>&1 &
   host_kernel_pid=$!
   host_until 20 grep -q ready "$host/simfs.log" || host_fail "the simulated host did not start" simfs.log || return 1
   topology=$("$BUILD/tests/simfs/iocore-simfs" --print-topology --scenario "$scenario")
@@ -87,11 +86,15 @@ host_daemon_end() {
   wait "$pid" 2>/dev/null
 }
 
+# host_control COMMAND: asks the simulator (see iocore-simfs --help); done when it returns.
+host_control() {
+  /usr/bin/python3 -c 'import os, sys; os.setxattr(sys.argv[1], "user.iocore.control", sys.argv[2].encode())' "$host/root/sys/class/vhost" "$1"
+}
+
 # host_dump FILE: the control state of the simulated kernel as JSON.
 host_dump() {
   rm -f "$1"
-  echo "dump $1" >"$host/control"
-  host_until 10 test -s "$1" || host_fail "the simulated host does not answer" simfs.log
+  host_control "dump $1" && test -s "$1" || host_fail "the simulated host does not answer" simfs.log
 }
 
 # host_difference BEFORE AFTER: prints what is not as it was; nothing when all is. Devices that were born in between must be on the default worker.

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# iocored with the shipped policies on the simulated kernel: how fast it reacts, and what it does when things go wrong.
+set -u
+. "$SOURCE/tests/lib/tap.sh"
+. "$SOURCE/tests/lib/host.sh"
+trap host_end EXIT
+
+ctl() {
+  timeout 20 "$BUILD/iocorectl" "$@"
+}
+
+# last ACTION: the newest decision on ACTION, as JSON
+last() {
+  ctl decisions --json | jq -c --arg action "$1" '[.[] | select(.action == $action)] | last'
+}
+
+epoch_reached() {
+  [ "$(ctl status --json | jq .epoch)" -ge "$1" ]
+}
+
+grown() {
+  [ "$(last grow | jq -r .verdict)" = done ]
+}
+
+# --- from overload to the I/O core that serves it
+for generation in 2 1; do
+  host_begin && host_kernel "$SOURCE/tests/data/scenarios/reaction.json" $generation || { ok 1 "generation $generation: the simulated host starts"; tap_done; exit 1; }
+  host_configure
+  host_daemon
+  host_dump "$host/before.json"
+  # two samples and the averages of a calm second
+  wait_until 20 epoch_reached 5
+  host_control "load 12"
+  before=$(ctl status --json | jq .epoch)
+  wait_until 20 grown
+  ok $? "generation $generation: overload makes a second I/O core"
+  epoch=$(last grow | jq .epoch)
+  [ $((epoch - before)) -le 3 ]; ok $? "generation $generation: at most 3 epochs from overload to devices on the new core ($((epoch - before)))"
+  [ "$(ctl units --json | jq '[.[] | select(.core == 0)] | length')" -ge 1 ]; ok $? "generation $generation: devices are served by the new I/O core"
+  host_control "load 0"
+  wait_until 30 sh -c "'$BUILD/iocorectl' decisions --json | jq -e '[.[] | select(.action == \"shrink\" and .verdict == \"done\")] | length > 0'"
+  ok $? "generation $generation: when the load is gone the I/O core is given back"
+  host_daemon_end TERM
+  host_dump "$host/after.json"
+  is "$(host_difference "$host/before.json" "$host/after.json")" "" "generation $generation: SIGTERM puts the host back"
+  host_end
+done
+
+# --- writes that fail: the plan is undone, the decision says so
+host_begin && host_kernel "$SOURCE/tests/data/scenarios/overload.json" 2 --speed 1 || { ok 1 "the simulated host starts"; tap_done; exit 1; }
+mkdir "$host/none"
+POLICIES=$host/none host_configure
+host_daemon
+host_dump "$host/before.json"
+for error in EINVAL ENODEV EIO; do
+  # the first move of the grow goes through, the second does not
+  host_control "fail dev/*/worker $error 1 1"
+  ctl grow --node 0 >/dev/null 2>&1
+  is "$?" 1 "$error in the middle of a grow: the client is told"
+  is "$(last grow | jq -r .verdict)" failed "$error in the middle of a grow: the decision says failed"
+  host_dump "$host/after.json"
+  is "$(host_difference "$host/before.json" "$host/after.json")" "" "$error in the middle of a grow: the steps before it are undone"
+  host_control heal
+done
+host_control "fail worker/create EIO 1"
+ctl grow --node 0 >/dev/null 2>&1
+is "$(last grow | jq -r .verdict)" failed "a worker that cannot be created: the decision says failed"
+host_control heal
+ctl grow --node 0 >/dev/null; ok $? "and when the kernel is well again, it works"
+
+# --- somebody else changes what iocored set
+worker=$(jq -r '.devices["d.1"]' <(host_dump "$host/now.json"; cat "$host/now.json"))
+elsewhere=w.1
+echo "$elsewhere" >"$host/root/sys/class/vhost/dev/d.1/worker"
+ctl move d.1 0 >/dev/null 2>&1
+unit_state() { ctl units --json | jq -r '.[] | select(.id == "d.1") | .state'; }
+host_dump "$host/now.json"
+if [ "$worker" = w.2 ]; then
+  # d.1 was not one of those that iocored moved: it follows
+  is "$(jq -r '.devices["d.1"]' "$host/now.json")" w.3 "a device that iocored never moved is moved wherever it is"
+else
+  is "$(jq -r '.devices["d.1"]' "$host/now.json")" "$elsewhere" "a device that somebody else moved stays where it was put"
+  is "$(unit_state)" manual "and it is shown as manual"
+fi
+
+# --- two daemons, configuration errors
+timeout 30 "$BUILD/iocored" --config "$host/iocored.conf" >"$host/second.log" 2>&1
+is "$?" 1 "a second daemon does not start"
+grep -q "$daemon_pid" "$host/second.log"; ok $? "and names the one that runs"
+timeout 30 "$BUILD/iocored" --config "$host/iocored.conf" --restore >/dev/null 2>&1
+is "$?" 1 "--restore refuses while a daemon runs"
+cp "$host/iocored.conf" "$host/good.conf"
+printf '[cores]\nmax = many\n' >>"$host/iocored.conf"
+line=$(wc -l <"$host/iocored.conf")
+timeout 30 "$BUILD/iocored" --config "$host/iocored.conf" --check-config >"$host/check.log" 2>&1
+is "$?" 1 "--check-config finds an error"
+grep -q "iocored.conf:$line:" "$host/check.log"; ok $? "and names file and line"
+ctl reload >/dev/null 2>&1
+is "$?" 1 "a reload with a configuration error is refused"
+ctl status >/dev/null; ok $? "and the daemon goes on with the old one"
+timeout 30 "$BUILD/iocored" --config "$host/iocored.conf" >/dev/null 2>&1
+is "$?" 1 "a start with a configuration error is refused"
+cp "$host/good.conf" "$host/iocored.conf"
+ctl reload >/dev/null 2>&1; ok $? "a reload of a good configuration works"
+
+# --- a policy that changes the host and then errs: what it did is put back, the others go on
+ctl shrink --node 0 --cpu 0 >/dev/null
+host_dump "$host/before.json"
+cat >"$host/none/10-bad.lua" <<'LUA'
+local n = 0
+return policy { name = "bad", doc = "Polls, then errs.", on_epoch = function(host)
+  n = n + 1
+  if n == 1 then host:queue("vq.2.1"):poll { on = true, reason = "test" } end
+  if n == 3 then error("broken") end
+end }
+LUA
+cat >"$host/none/20-good.lua" <<'LUA'
+return policy { name = "good", doc = "Does nothing.", on_epoch = function() end }
+LUA
+ctl reload >/dev/null
+wait_until 20 sh -c "'$BUILD/iocorectl' policy list --json | jq -e '.[] | select(.name == \"bad\" and .state == \"stopped\")'"
+ok $? "a policy that errs is stopped"
+is "$(last poll | jq -r .verdict)" done "it had changed the host before"
+host_dump "$host/after.json"
+is "$(host_difference "$host/before.json" "$host/after.json")" "" "and what it changed is put back"
+is "$(ctl policy list --json | jq -r '.[] | select(.name == "good") | .state')" loaded "the other policy goes on"
+
+# --- objects vanish while the daemon works
+host_control "vanish d.6"
+wait_until 20 sh -c "! '$BUILD/iocorectl' units --json | jq -e '.[] | select(.id == \"d.6\")'"
+ok $? "a device that vanished is gone from the model"
+ctl move d.6 1 >/dev/null 2>&1
+is "$?" 1 "and cannot be moved any more"
+
+# --- steady epochs make no open and no close
+if strace -qq -o "$host/strace.true" true 2>/dev/null; then
+  # between two thorough looks at the directories: every tenth scan, one a second
+  host_daemon_end TERM
+  POLICIES=$BUILD/policies.d host_configure "[cores]
+max = 1"
+  host_daemon
+  wait_until 30 epoch_reached 105
+  strace -qq -f -p "$daemon_pid" -o "$host/strace" 2>/dev/null &
+  tracer=$!
+  wait_until 20 sh -c "[ \$(grep -c epoll_wait '$host/strace') -ge 30 ]"
+  kill "$tracer"
+  wait "$tracer" 2>/dev/null
+  [ "$(grep -c epoll_wait "$host/strace")" -ge 10 ]; ok $? "at least 10 epochs were traced ($(grep -c epoll_wait "$host/strace"))"
+  is "$(grep -cE ' (open|openat|openat2|close|mmap|munmap|brk|socket)\(' "$host/strace")" 0 "steady epochs open, close and map nothing"
+  grep -E ' (open|openat|openat2|close|mmap|munmap|brk|socket)\(' "$host/strace" | head -5 | sed 's/^/# /'
+else
+  skip "steady epochs open, close and map nothing" "this machine lets nobody trace"
+fi
+host_daemon_end TERM
+ok $? "the daemon ends cleanly"
+tap_done
