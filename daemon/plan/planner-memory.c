@@ -98,7 +98,7 @@ bool change_is_held(const struct planning *planning, struct decision *decision, 
         uint64_t now = planning->host->now_usec;
         if (!memory)
                 return false;
-        if (memory->backoff_until_usec > now) {
+        if (decision->intent.priority >= 0 && memory->backoff_until_usec > now) {
                 decision_refuse(decision, "backoff", "%s: %u in a row failed and %u were undone; not tried again for another %.1f s of %.1f s", what,
                                 memory->failures, memory->undone, seconds(memory->backoff_until_usec - now),
                                 seconds(memory->backoff_until_usec - memory->backoff_from_usec));

@@ -51,7 +51,7 @@ struct planner *planner_free(struct planner *planner);
 static inline void planner_freep(struct planner **planner) { planner_free(*planner); }
 
 /*
- * One decision for each intent. Clients' intents (priority -1) skip hold and cool-down; nothing skips bans and limits.
+ * One decision for each intent. Clients' intents (priority -1) skip hold, cool-down and back-off: an administrator who asks again knows why; nothing skips bans and limits.
  * Allocates nothing when n == 0. 0 or -ENOMEM. */
 int planner_plan(struct planner *planner, const struct host *host, const struct planner_capabilities *capabilities,
                  const struct intent *intents, size_t n_intents, struct plan *ret);

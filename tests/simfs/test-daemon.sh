@@ -47,14 +47,19 @@ for generation in 2 1; do
 done
 
 # --- writes that fail: the plan is undone, the decision says so
-host_begin && host_kernel "$SOURCE/tests/data/scenarios/overload.json" 2 --speed 1 || { ok 1 "the simulated host starts"; tap_done; exit 1; }
+host_begin && host_kernel "$SOURCE/tests/data/scenarios/uneven.json" 2 || { ok 1 "the simulated host starts"; tap_done; exit 1; }
 mkdir "$host/none"
 POLICIES=$host/none host_configure
 host_daemon
+loads_known() {
+  [ "$(ctl units --json | jq '[.[] | select(.load > 0)] | length')" -eq 6 ]
+}
+wait_until 20 loads_known
 host_dump "$host/before.json"
 for error in EINVAL ENODEV EIO; do
-  # the first move of the grow goes through, the second does not
-  host_control "fail dev/*/worker $error 1 1"
+  # the first move of the grow goes through, the second never does
+  second=$(ctl why-not grow --node 0 --json | jq -r '[.steps[] | capture("move (?<unit>d[.][0-9]+)").unit][1]')
+  host_control "fail dev/$second/worker $error 1000"
   ctl grow --node 0 >/dev/null 2>&1
   is "$?" 1 "$error in the middle of a grow: the client is told"
   is "$(last grow | jq -r .verdict)" failed "$error in the middle of a grow: the decision says failed"
@@ -69,19 +74,20 @@ host_control heal
 ctl grow --node 0 >/dev/null; ok $? "and when the kernel is well again, it works"
 
 # --- somebody else changes what iocored set
-worker=$(jq -r '.devices["d.1"]' <(host_dump "$host/now.json"; cat "$host/now.json"))
-elsewhere=w.1
-echo "$elsewhere" >"$host/root/sys/class/vhost/dev/d.1/worker"
-ctl move d.1 0 >/dev/null 2>&1
-unit_state() { ctl units --json | jq -r '.[] | select(.id == "d.1") | .state'; }
-host_dump "$host/now.json"
-if [ "$worker" = w.2 ]; then
-  # d.1 was not one of those that iocored moved: it follows
-  is "$(jq -r '.devices["d.1"]' "$host/now.json")" w.3 "a device that iocored never moved is moved wherever it is"
-else
-  is "$(jq -r '.devices["d.1"]' "$host/now.json")" "$elsewhere" "a device that somebody else moved stays where it was put"
-  is "$(unit_state)" manual "and it is shown as manual"
-fi
+moved=$(ctl why "$(last grow | jq .id)" --json | jq -r '[.steps[] | select(.kind == "unit-move") | .object][0]')
+unit() {
+  ctl units --json | jq -r --arg id "$1" '.[] | select(.id == $id) | .'"$2"
+}
+unit_is() {
+  [ "$(unit "$1" "$2")" = "$3" ]
+}
+echo w.1 >"$host/root/sys/class/vhost/dev/$moved/worker"
+wait_until 10 unit_is "$moved" worker w.1
+ok $? "a device that somebody else moved is seen where it is"
+ctl move "$moved" 0 >/dev/null 2>&1
+is "$?" 1 "and iocored, which had moved it before, does not move it again"
+is "$(unit "$moved" worker)" w.1 "so it stays where it was put"
+is "$(unit "$moved" state)" manual "and is shown as manual"
 
 # --- two daemons, configuration errors
 timeout 30 "$BUILD/iocored" --config "$host/iocored.conf" >"$host/second.log" 2>&1
