@@ -395,8 +395,11 @@ static void a_counter_that_goes_back_is_a_reset(void **state) {
                 assert_int_equal(e.queues[i]->n_samples, 1);
                 assert_true(e.queues[i]->load == 0 && e.queues[i]->bytes_per_second == 0 && e.queues[i]->load_average < 0);
         }
+        /* half of a unit's load is not its load */
+        assert_false(e.units[0]->rates_valid);
         elvis_epoch(&e, 0.5, 0.1, 0.2, 0.3, 0.1);
         assert_near(e.queues[1]->load, 0.2, 1e-6);
+        assert_true(e.units[0]->rates_valid);
         assert_near(e.queues[2]->load, 0.3, 1e-6);
 }
 
