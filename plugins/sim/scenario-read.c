@@ -1,168 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* From JSON to struct scenario. Strict: a key that nobody knows, a value out of bounds or of another type is an error, told with its place. */
-#include <cjson/cJSON.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/cleanup.h"
-#include "scenario.h"
+#include "scenario-json.h"
 
-#define USEC_PER_SEC 1000000.0
-#define TIME_MAX 1e6          /* seconds; eleven days of virtual time */
 #define DEFAULT_RING 256      /* entries of a vhost-net ring as QEMU sets it up */
-#define PLACE_MAX 96
 /* Where no pid is given: above the kernel's highest possible pid (4194304), so that nobody ever signals or pins a stranger. */
 #define FIRST_PID 5000000
-
-/* A value and its place in the document, for messages. */
-struct place {
-        const cJSON *json;
-        char path[PLACE_MAX];
-};
-
-struct reader {
-        char *error;
-        size_t size;
-        size_t n_queues, n_loads; /* over the whole document, against its bounds */
-        const struct scenario *scenario;
-};
-
-__attribute__((format(printf, 3, 4))) static int refuse(struct reader *reader, const char *path, const char *format, ...) {
-        int n = snprintf(reader->error, reader->size, "%s%s", path, *path ? ": " : "");
-        va_list arguments;
-
-        if (n < 0 || (size_t) n >= reader->size)
-                return -EINVAL;
-        va_start(arguments, format);
-        vsnprintf(reader->error + n, reader->size - (size_t) n, format, arguments);
-        va_end(arguments);
-        return -EINVAL;
-}
-
-static bool member(const struct place *object, const char *key, struct place *ret) {
-        ret->json = cJSON_GetObjectItemCaseSensitive(object->json, key);
-        if (snprintf(ret->path, sizeof(ret->path), "%s%s%s", object->path, *object->path ? "." : "", key) >= PLACE_MAX)
-                ret->path[PLACE_MAX - 1] = '\0'; /* cut: the beginning still tells */
-        return ret->json;
-}
-
-static void element(const struct place *array, const cJSON *json, size_t index, struct place *ret) {
-        ret->json = json;
-        snprintf(ret->path, sizeof(ret->path), "%.*s[%zu]", PLACE_MAX - 24, array->path, index);
-}
-
-/* Checks that it is an object whose keys are all among `keys` (NULL-terminated), none twice. */
-static int check_object(struct reader *reader, const struct place *place, const char *const *keys) {
-        const cJSON *child, *other;
-
-        if (!cJSON_IsObject(place->json))
-                return refuse(reader, place->path, "must be an object");
-        cJSON_ArrayForEach(child, place->json) {
-                size_t i = 0;
-                while (keys[i] && strcmp(keys[i], child->string) != 0)
-                        i++;
-                if (!keys[i])
-                        return refuse(reader, place->path, "unknown key \"%.64s\"", child->string);
-                for (other = child->next; other; other = other->next)
-                        if (strcmp(other->string, child->string) == 0)
-                                return refuse(reader, place->path, "key \"%.64s\" is given twice", child->string);
-        }
-        return 0;
-}
-
-/* A number between min and max, times `scale`, rounded to an integer; *ret keeps its value when the key is missing. */
-static int read_number(struct reader *reader, const struct place *object, const char *key, double min, double max, double scale, uint64_t *ret) {
-        struct place place;
-
-        if (!member(object, key, &place))
-                return 0;
-        if (!cJSON_IsNumber(place.json))
-                return refuse(reader, place.path, "must be a number");
-        double value = place.json->valuedouble;
-        if (!(value >= min && value <= max)) /* NaN too */
-                return refuse(reader, place.path, "must be between %g and %g", min, max);
-        *ret = (uint64_t) (value * scale + 0.5);
-        return 0;
-}
-
-static int read_integer(struct reader *reader, const struct place *object, const char *key, double min, double max, int *ret) {
-        struct place place;
-
-        if (!member(object, key, &place))
-                return 0;
-        if (!cJSON_IsNumber(place.json))
-                return refuse(reader, place.path, "must be a number");
-        double value = place.json->valuedouble;
-        if (!(value >= min && value <= max) || value != (double) (int) value)
-                return refuse(reader, place.path, "must be a whole number between %g and %g", min, max);
-        *ret = (int) value;
-        return 0;
-}
-
-static int read_unsigned(struct reader *reader, const struct place *object, const char *key, unsigned min, unsigned max, unsigned *ret) {
-        int value = (int) *ret, r = read_integer(reader, object, key, min, max, &value);
-
-        *ret = (unsigned) value;
-        return r;
-}
-
-static int read_seconds(struct reader *reader, const struct place *object, const char *key, uint64_t *ret_usec) {
-        return read_number(reader, object, key, 0, TIME_MAX, USEC_PER_SEC, ret_usec);
-}
-
-static int read_bool(struct reader *reader, const struct place *object, const char *key, bool *ret) {
-        struct place place;
-
-        if (!member(object, key, &place))
-                return 0;
-        if (!cJSON_IsBool(place.json))
-                return refuse(reader, place.path, "must be true or false");
-        *ret = cJSON_IsTrue(place.json);
-        return 0;
-}
-
-/* Names end up in files that are read line by line and in command lines: printable ASCII, no comma. */
-static int read_name(struct reader *reader, const struct place *object, const char *key, char *ret, size_t size) {
-        struct place place;
-
-        if (!member(object, key, &place))
-                return 0;
-        if (!cJSON_IsString(place.json))
-                return refuse(reader, place.path, "must be a string");
-        const char *value = place.json->valuestring;
-        size_t length = strlen(value);
-        if (length == 0 || length >= size)
-                return refuse(reader, place.path, "must have 1 to %zu characters", size - 1);
-        for (size_t i = 0; i < length; i++)
-                if (value[i] < ' ' || value[i] > '~' || value[i] == ',')
-                        return refuse(reader, place.path, "must be printable ASCII without a comma");
-        memcpy(ret, value, length + 1);
-        return 0;
-}
-
-/* The array's elements are counted, and zeroed room is made for them. A missing key is an empty array. */
-static int open_array(struct reader *reader, const struct place *object, const char *key, size_t max, size_t size, struct place *ret, void *ret_elements,
-                      size_t *ret_n) {
-        void **elements = ret_elements;
-
-        if (!member(object, key, ret))
-                return 0;
-        if (!cJSON_IsArray(ret->json))
-                return refuse(reader, ret->path, "must be an array");
-        size_t n = (size_t) cJSON_GetArraySize(ret->json);
-        if (n > max)
-                return refuse(reader, ret->path, "has more than %zu elements", max);
-        if (n == 0)
-                return 0;
-        *elements = calloc(n, size);
-        if (!*elements)
-                return -ENOMEM;
-        *ret_n = n;
-        return 0;
-}
 
 static int read_costs(struct reader *reader, const struct place *object, struct scenario_costs *costs) {
         static const char *const keys[] = {"request", "byte", "kick", "exit", "poll", "turn", "mm_switch", "roam", "remote", NULL};
@@ -180,17 +28,17 @@ static int read_costs(struct reader *reader, const struct place *object, struct 
         struct place place;
         int r;
 
-        if (!member(object, "costs", &place))
+        if (!json_member(object, "costs", &place))
                 return 0;
-        r = check_object(reader, &place, keys);
+        r = json_check(reader, &place, keys);
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(fields); i++)
-                r = read_number(reader, &place, fields[i].key, 0, fields[i].max, fields[i].scale, fields[i].value);
+                r = json_read_number(reader, &place, fields[i].key, 0, fields[i].max, fields[i].scale, fields[i].value);
         if (r < 0)
                 return r;
         if (costs->poll == 0)
-                return refuse(reader, place.path, "poll must be at least 1: a look at a queue takes time");
+                return json_refuse(reader, place.path, "poll must be at least 1: a look at a queue takes time");
         if (costs->request == 0)
-                return refuse(reader, place.path, "request must be at least 1: serving a request takes time");
+                return json_refuse(reader, place.path, "request must be at least 1: serving a request takes time");
         return 0;
 }
 
@@ -200,27 +48,27 @@ static int read_topology(struct reader *reader, const struct place *document, st
         unsigned nodes = 0;
         int r;
 
-        if (!member(document, "topology", &place))
-                return refuse(reader, "topology", "is missing");
-        r = check_object(reader, &place, keys);
+        if (!json_member(document, "topology", &place))
+                return json_refuse(reader, "topology", "is missing");
+        r = json_check(reader, &place, keys);
         if (r >= 0)
-                r = read_unsigned(reader, &place, "sockets", 1, 64, &topology->sockets);
+                r = json_read_unsigned(reader, &place, "sockets", 1, 64, &topology->sockets);
         nodes = topology->sockets;
         if (r >= 0)
-                r = read_unsigned(reader, &place, "nodes", 1, 256, &nodes);
+                r = json_read_unsigned(reader, &place, "nodes", 1, 256, &nodes);
         if (r >= 0)
-                r = read_unsigned(reader, &place, "cores", 1, 4096, &topology->cores_per_node);
+                r = json_read_unsigned(reader, &place, "cores", 1, 4096, &topology->cores_per_node);
         if (r >= 0)
-                r = read_unsigned(reader, &place, "threads", 1, 8, &topology->threads_per_core);
+                r = json_read_unsigned(reader, &place, "threads", 1, 8, &topology->threads_per_core);
         if (r >= 0)
-                r = read_number(reader, &place, "ghz", 0.1, 100, 1000, &topology->cycles_per_usec);
+                r = json_read_number(reader, &place, "ghz", 0.1, 100, 1000, &topology->cycles_per_usec);
         if (r < 0)
                 return r;
         if (nodes % topology->sockets != 0)
-                return refuse(reader, place.path, "nodes must be a multiple of sockets");
+                return json_refuse(reader, place.path, "nodes must be a multiple of sockets");
         topology->nodes_per_socket = nodes / topology->sockets;
         if ((uint64_t) nodes * topology->cores_per_node * topology->threads_per_core > SCENARIO_CPUS_MAX)
-                return refuse(reader, place.path, "more than %u CPUs", SCENARIO_CPUS_MAX);
+                return json_refuse(reader, place.path, "more than %u CPUs", SCENARIO_CPUS_MAX);
         return 0;
 }
 
@@ -231,34 +79,34 @@ static int read_load(struct reader *reader, const struct place *place, unsigned 
 
         load->queue = SCENARIO_ALL_QUEUES;
         load->bytes = 1500;
-        r = check_object(reader, place, keys);
+        r = json_check(reader, place, keys);
         if (r >= 0)
-                r = read_seconds(reader, place, "at", &load->at_usec);
+                r = json_read_seconds(reader, place, "at", &load->at_usec);
         if (r >= 0)
-                r = read_seconds(reader, place, "ramp", &load->ramp_usec);
+                r = json_read_seconds(reader, place, "ramp", &load->ramp_usec);
         if (r >= 0)
-                r = read_integer(reader, place, "queue", 0, n_queues - 1, &load->queue);
+                r = json_read_integer(reader, place, "queue", 0, n_queues - 1, &load->queue);
         if (r >= 0)
-                r = read_number(reader, place, "packets", 0, 1e8, 1, &load->rate);
+                r = json_read_number(reader, place, "packets", 0, 1e8, 1, &load->rate);
         if (r >= 0)
-                r = read_number(reader, place, "bytes", 1, 65536, 1, &load->bytes);
+                r = json_read_number(reader, place, "bytes", 1, 65536, 1, &load->bytes);
         if (r >= 0)
-                r = read_number(reader, place, "noise", 0, 1, SCENARIO_SHARE, &load->noise_share);
+                r = json_read_number(reader, place, "noise", 0, 1, SCENARIO_SHARE, &load->noise_share);
         if (r >= 0)
-                r = read_number(reader, place, "in_flight", 1, 65536, 1, &load->in_flight);
+                r = json_read_number(reader, place, "in_flight", 1, 65536, 1, &load->in_flight);
         if (r >= 0)
-                r = read_number(reader, place, "think", 1e-6, 1000, USEC_PER_SEC, &load->think_usec);
+                r = json_read_number(reader, place, "think", 1e-6, 1000, USEC_PER_SEC, &load->think_usec);
         if (r < 0)
                 return r;
-        bool open = member(place, "packets", &open_loop), closed = member(place, "in_flight", &closed_loop);
+        bool open = json_member(place, "packets", &open_loop), closed = json_member(place, "in_flight", &closed_loop);
         if (open == closed)
-                return refuse(reader, place->path, "needs either \"packets\" (open loop) or \"in_flight\" (closed loop)");
+                return json_refuse(reader, place->path, "needs either \"packets\" (open loop) or \"in_flight\" (closed loop)");
         if (closed && load->think_usec == 0)
-                return refuse(reader, place->path, "\"in_flight\" needs \"think\"");
+                return json_refuse(reader, place->path, "\"in_flight\" needs \"think\"");
         if (open && load->think_usec > 0)
-                return refuse(reader, place->path, "\"think\" belongs to \"in_flight\"");
+                return json_refuse(reader, place->path, "\"think\" belongs to \"in_flight\"");
         if (closed && load->ramp_usec > 0)
-                return refuse(reader, place->path, "\"ramp\" belongs to \"packets\"");
+                return json_refuse(reader, place->path, "\"ramp\" belongs to \"packets\"");
         return 0;
 }
 
@@ -268,16 +116,16 @@ static int read_loads(struct reader *reader, const struct place *object, struct 
         size_t i = 0;
         int r;
 
-        r = open_array(reader, object, "load", 4096, sizeof(*device->loads), &array, &device->loads, &device->n_loads);
+        r = json_open_array(reader, object, "load", 4096, sizeof(*device->loads), &array, &device->loads, &device->n_loads);
         if (r < 0 || device->n_loads == 0)
                 return r;
         cJSON_ArrayForEach(json, array.json) {
-                element(&array, json, i, &place);
+                json_element(&array, json, i, &place);
                 r = read_load(reader, &place, device->n_queues, device->loads + i);
                 if (r < 0)
                         return r;
                 if (i > 0 && device->loads[i].at_usec < device->loads[i - 1].at_usec)
-                        return refuse(reader, place.path, "is earlier than the one before it");
+                        return json_refuse(reader, place.path, "is earlier than the one before it");
                 i++;
         }
         return 0;
@@ -291,17 +139,17 @@ static int read_device(struct reader *reader, const struct place *place, const s
         device->can_poll = true;
         device->ring = DEFAULT_RING;
         device->costs = *costs;
-        r = check_object(reader, place, keys);
+        r = json_check(reader, place, keys);
         if (r >= 0)
-                r = read_name(reader, place, "backend", device->backend, sizeof(device->backend));
+                r = json_read_name(reader, place, "backend", device->backend, sizeof(device->backend));
         if (r >= 0)
-                r = read_unsigned(reader, place, "queues", 1, 256, &device->n_queues);
+                r = json_read_unsigned(reader, place, "queues", 1, 256, &device->n_queues);
         if (r >= 0)
-                r = read_unsigned(reader, place, "worker", 1, (unsigned) reader->scenario->n_workers + 1, &device->worker);
+                r = json_read_unsigned(reader, place, "worker", 1, (unsigned) reader->scenario->n_workers + 1, &device->worker);
         if (r >= 0)
-                r = read_bool(reader, place, "can_poll", &device->can_poll);
+                r = json_read_bool(reader, place, "can_poll", &device->can_poll);
         if (r >= 0)
-                r = read_number(reader, place, "ring", 1, 65536, 1, &device->ring);
+                r = json_read_number(reader, place, "ring", 1, 65536, 1, &device->ring);
         if (r >= 0)
                 r = read_costs(reader, place, &device->costs);
         if (r >= 0)
@@ -315,11 +163,11 @@ static int read_devices(struct reader *reader, const struct place *object, const
         size_t i = 0;
         int r;
 
-        r = open_array(reader, object, "devices", 1024, sizeof(*vm->devices), &array, &vm->devices, &vm->n_devices);
+        r = json_open_array(reader, object, "devices", 1024, sizeof(*vm->devices), &array, &vm->devices, &vm->n_devices);
         if (r < 0 || vm->n_devices == 0)
                 return r;
         cJSON_ArrayForEach(json, array.json) {
-                element(&array, json, i, &place);
+                json_element(&array, json, i, &place);
                 r = read_device(reader, &place, costs, vm->devices + i);
                 if (r < 0)
                         return r;
@@ -335,21 +183,21 @@ static int read_vcpu_loads(struct reader *reader, const struct place *object, st
         size_t i = 0;
         int r;
 
-        r = open_array(reader, object, "vcpu_load", 4096, sizeof(*vm->vcpu_loads), &array, &vm->vcpu_loads, &vm->n_vcpu_loads);
+        r = json_open_array(reader, object, "vcpu_load", 4096, sizeof(*vm->vcpu_loads), &array, &vm->vcpu_loads, &vm->n_vcpu_loads);
         if (r < 0 || vm->n_vcpu_loads == 0)
                 return r;
         cJSON_ArrayForEach(json, array.json) {
                 struct scenario_vcpu_load *load = vm->vcpu_loads + i;
-                element(&array, json, i, &place);
-                r = check_object(reader, &place, keys);
+                json_element(&array, json, i, &place);
+                r = json_check(reader, &place, keys);
                 if (r >= 0)
-                        r = read_seconds(reader, &place, "at", &load->at_usec);
+                        r = json_read_seconds(reader, &place, "at", &load->at_usec);
                 if (r >= 0)
-                        r = read_number(reader, &place, "busy", 0, 1, SCENARIO_SHARE, &load->busy_share);
+                        r = json_read_number(reader, &place, "busy", 0, 1, SCENARIO_SHARE, &load->busy_share);
                 if (r < 0)
                         return r;
                 if (i > 0 && load->at_usec < vm->vcpu_loads[i - 1].at_usec)
-                        return refuse(reader, place.path, "is earlier than the one before it");
+                        return json_refuse(reader, place.path, "is earlier than the one before it");
                 i++;
         }
         return 0;
@@ -357,11 +205,11 @@ static int read_vcpu_loads(struct reader *reader, const struct place *object, st
 
 static int check_times(struct reader *reader, const struct place *place, const struct scenario_vm *vm) {
         if (vm->leaves_usec <= vm->arrives_usec)
-                return refuse(reader, place->path, "leaves before it arrives");
+                return json_refuse(reader, place->path, "leaves before it arrives");
         if (vm->pauses_usec != SCENARIO_NEVER && vm->pauses_usec < vm->arrives_usec)
-                return refuse(reader, place->path, "pauses before it arrives");
+                return json_refuse(reader, place->path, "pauses before it arrives");
         if (vm->resumes_usec != SCENARIO_NEVER && (vm->pauses_usec == SCENARIO_NEVER || vm->resumes_usec <= vm->pauses_usec))
-                return refuse(reader, place->path, "resumes without having paused before");
+                return json_refuse(reader, place->path, "resumes without having paused before");
         return 0;
 }
 
@@ -373,27 +221,27 @@ static int read_vm(struct reader *reader, const struct place *place, const struc
 
         vm->n_vcpus = 1;
         vm->leaves_usec = vm->pauses_usec = vm->resumes_usec = SCENARIO_NEVER;
-        r = check_object(reader, place, keys);
-        if (r >= 0 && !member(place, "name", &unused))
-                r = refuse(reader, place->path, "has no name");
+        r = json_check(reader, place, keys);
+        if (r >= 0 && !json_member(place, "name", &unused))
+                r = json_refuse(reader, place->path, "has no name");
         if (r >= 0)
-                r = read_name(reader, place, "name", vm->name, sizeof(vm->name) - 12);
+                r = json_read_name(reader, place, "name", vm->name, sizeof(vm->name) - 12);
         if (r >= 0)
-                r = read_unsigned(reader, place, "count", 1, SCENARIO_VMS_MAX, ret_count);
+                r = json_read_unsigned(reader, place, "count", 1, SCENARIO_VMS_MAX, ret_count);
         if (r >= 0)
-                r = read_unsigned(reader, place, "vcpus", 1, 1024, &vm->n_vcpus);
+                r = json_read_unsigned(reader, place, "vcpus", 1, 1024, &vm->n_vcpus);
         if (r >= 0)
-                r = read_integer(reader, place, "node", 0, scenario_n_nodes(reader->scenario) - 1, &vm->node);
+                r = json_read_integer(reader, place, "node", 0, scenario_n_nodes(reader->scenario) - 1, &vm->node);
         if (r >= 0)
-                r = read_integer(reader, place, "pid", 2, INT32_MAX - SCENARIO_VMS_MAX, &vm->pid);
+                r = json_read_integer(reader, place, "pid", 2, INT32_MAX - SCENARIO_VMS_MAX, &vm->pid);
         if (r >= 0)
-                r = read_seconds(reader, place, "arrives", &vm->arrives_usec);
+                r = json_read_seconds(reader, place, "arrives", &vm->arrives_usec);
         if (r >= 0)
-                r = read_seconds(reader, place, "leaves", &vm->leaves_usec);
+                r = json_read_seconds(reader, place, "leaves", &vm->leaves_usec);
         if (r >= 0)
-                r = read_seconds(reader, place, "pauses", &vm->pauses_usec);
+                r = json_read_seconds(reader, place, "pauses", &vm->pauses_usec);
         if (r >= 0)
-                r = read_seconds(reader, place, "resumes", &vm->resumes_usec);
+                r = json_read_seconds(reader, place, "resumes", &vm->resumes_usec);
         if (r >= 0)
                 r = check_times(reader, place, vm);
         if (r >= 0)
@@ -433,7 +281,7 @@ static int copy_vm(struct scenario_vm *copy, const struct scenario_vm *vm) {
 /* With a count, the copies are named NAME1 .. NAMEn, their pids follow each other, and without a "node" they go round the nodes. */
 static int add_vms(struct reader *reader, struct scenario *scenario, const struct place *place, struct scenario_vm *vm, unsigned count) {
         struct place unused;
-        bool counted = member(place, "count", &unused), spread = counted && !member(place, "node", &unused);
+        bool counted = json_member(place, "count", &unused), spread = counted && !json_member(place, "node", &unused);
         size_t n_queues = 0, n_loads = vm->n_vcpu_loads;
 
         for (size_t i = 0; i < vm->n_devices; i++) {
@@ -441,11 +289,11 @@ static int add_vms(struct reader *reader, struct scenario *scenario, const struc
                 n_loads += vm->devices[i].n_loads;
         }
         if (count > SCENARIO_VMS_MAX - scenario->n_vms)
-                return refuse(reader, place->path, "makes more than %u VMs", SCENARIO_VMS_MAX);
+                return json_refuse(reader, place->path, "makes more than %u VMs", SCENARIO_VMS_MAX);
         if (n_queues * count > SCENARIO_QUEUES_MAX - reader->n_queues)
-                return refuse(reader, place->path, "makes more than %u queues", SCENARIO_QUEUES_MAX);
+                return json_refuse(reader, place->path, "makes more than %u queues", SCENARIO_QUEUES_MAX);
         if (n_loads * count > SCENARIO_PHASES_MAX - reader->n_loads)
-                return refuse(reader, place->path, "makes more than %u phases", SCENARIO_PHASES_MAX);
+                return json_refuse(reader, place->path, "makes more than %u phases", SCENARIO_PHASES_MAX);
         reader->n_queues += n_queues * count;
         reader->n_loads += n_loads * count;
 
@@ -491,11 +339,11 @@ static int check_unique(struct reader *reader, const struct scenario *scenario) 
         qsort(sorted, scenario->n_vms, sizeof(*sorted), compare_names);
         for (size_t i = 1; i < scenario->n_vms; i++)
                 if (strcmp(sorted[i - 1]->name, sorted[i]->name) == 0)
-                        return refuse(reader, "vms", "two are named \"%s\"", sorted[i]->name);
+                        return json_refuse(reader, "vms", "two are named \"%s\"", sorted[i]->name);
         qsort(sorted, scenario->n_vms, sizeof(*sorted), compare_pids);
         for (size_t i = 1; i < scenario->n_vms; i++)
                 if (sorted[i - 1]->pid == sorted[i]->pid)
-                        return refuse(reader, "vms", "two have the pid %d", sorted[i]->pid);
+                        return json_refuse(reader, "vms", "two have the pid %d", sorted[i]->pid);
         return 0;
 }
 
@@ -504,14 +352,14 @@ static int read_vms(struct reader *reader, const struct place *document, const s
         const cJSON *json;
         size_t i = 0;
 
-        if (!member(document, "vms", &array))
+        if (!json_member(document, "vms", &array))
                 return 0;
         if (!cJSON_IsArray(array.json))
-                return refuse(reader, array.path, "must be an array");
+                return json_refuse(reader, array.path, "must be an array");
         cJSON_ArrayForEach(json, array.json) {
                 struct scenario_vm vm = {0};
                 unsigned count = 1;
-                element(&array, json, i++, &place);
+                json_element(&array, json, i++, &place);
                 int r = read_vm(reader, &place, costs, &vm, &count);
                 if (r >= 0)
                         r = add_vms(reader, scenario, &place, &vm, count);
@@ -529,18 +377,18 @@ static int read_workers(struct reader *reader, const struct place *document, str
         size_t i = 0;
         int r;
 
-        r = open_array(reader, document, "workers", SCENARIO_CPUS_MAX, sizeof(*scenario->workers), &array, &scenario->workers, &scenario->n_workers);
+        r = json_open_array(reader, document, "workers", SCENARIO_CPUS_MAX, sizeof(*scenario->workers), &array, &scenario->workers, &scenario->n_workers);
         if (r < 0 || scenario->n_workers == 0)
                 return r;
         cJSON_ArrayForEach(json, array.json) {
                 struct scenario_worker *worker = scenario->workers + i;
-                element(&array, json, i++, &place);
+                json_element(&array, json, i++, &place);
                 worker->cpu = IOCORE_CPU_ANY;
-                r = check_object(reader, &place, keys);
+                r = json_check(reader, &place, keys);
                 if (r >= 0)
-                        r = read_integer(reader, &place, "cpu", -1, scenario_n_cpus(scenario) - 1, &worker->cpu);
+                        r = json_read_integer(reader, &place, "cpu", -1, scenario_n_cpus(scenario) - 1, &worker->cpu);
                 if (r >= 0)
-                        r = read_bool(reader, &place, "locked", &worker->locked);
+                        r = json_read_bool(reader, &place, "locked", &worker->locked);
                 if (r < 0)
                         return r;
         }
@@ -560,19 +408,19 @@ static int read_scenario(struct reader *reader, const struct place *document, st
         scenario->duration_usec = SCENARIO_NEVER;
         scenario->topology = (struct scenario_topology){.sockets = 1, .nodes_per_socket = 1, .cores_per_node = 4, .threads_per_core = 1, .cycles_per_usec = 2200};
         snprintf(scenario->name, sizeof(scenario->name), "unnamed");
-        r = check_object(reader, document, keys);
-        if (r >= 0 && member(document, "doc", &unused) && !cJSON_IsString(unused.json))
-                r = refuse(reader, "doc", "must be a string");
+        r = json_check(reader, document, keys);
+        if (r >= 0 && json_member(document, "doc", &unused) && !cJSON_IsString(unused.json))
+                r = json_refuse(reader, "doc", "must be a string");
         if (r >= 0)
-                r = read_name(reader, document, "name", scenario->name, sizeof(scenario->name));
+                r = json_read_name(reader, document, "name", scenario->name, sizeof(scenario->name));
         if (r >= 0) /* beyond 2^53 a double skips integers */
-                r = read_number(reader, document, "seed", 0, 9007199254740991.0, 1, &scenario->seed);
+                r = json_read_number(reader, document, "seed", 0, 9007199254740991.0, 1, &scenario->seed);
         if (r >= 0)
-                r = read_number(reader, document, "quantum", 1e-5, 1, USEC_PER_SEC, &scenario->quantum_usec);
+                r = json_read_number(reader, document, "quantum", 1e-5, 1, USEC_PER_SEC, &scenario->quantum_usec);
         if (r >= 0)
-                r = read_seconds(reader, document, "duration", &scenario->duration_usec);
+                r = json_read_seconds(reader, document, "duration", &scenario->duration_usec);
         if (r >= 0)
-                r = read_number(reader, document, "move", 0, 10, USEC_PER_SEC, &scenario->move_usec);
+                r = json_read_number(reader, document, "move", 0, 10, USEC_PER_SEC, &scenario->move_usec);
         if (r >= 0)
                 r = read_topology(reader, document, &scenario->topology);
         if (r >= 0)
@@ -604,11 +452,11 @@ int scenario_parse(struct scenario **ret, const char *text, size_t length, char 
                 size_t line = 1;
                 for (const char *p = text; end && p < end && p < text + length; p++)
                         line += *p == '\n';
-                return refuse(&reader, "", "line %zu: not JSON", line);
+                return json_refuse(&reader, "", "line %zu: not JSON", line);
         }
         for (; end < text + length && *end; end++)
                 if (!strchr(" \t\r\n", *end))
-                        return refuse(&reader, "", "there is more after the document");
+                        return json_refuse(&reader, "", "there is more after the document");
         r = read_scenario(&reader, &document, scenario);
         if (r == -ENOMEM)
                 snprintf(ret_error, size, "out of memory");

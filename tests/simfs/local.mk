@@ -2,7 +2,7 @@
 # The control interface as a file system. Built whenever libfuse3 is there: tests of other layers and the demo use it too.
 if HAVE_FUSE
 noinst_PROGRAMS += tests/simfs/iocore-simfs
-tests_simfs_iocore_simfs_SOURCES = tests/simfs/simfs.h tests/simfs/iocore-simfs.c tests/simfs/simfs-tree.c tests/simfs/simfs-attributes.c \
+tests_simfs_iocore_simfs_SOURCES = tests/simfs/simfs.h tests/simfs/iocore-simfs.c tests/simfs/simfs-operations.c tests/simfs/simfs-tree.c tests/simfs/simfs-attributes.c \
 	tests/simfs/simfs-proc.c tests/simfs/simfs-control.c
 tests_simfs_iocore_simfs_CFLAGS = $(AM_CFLAGS) $(FUSE_CFLAGS) -pthread
 tests_simfs_iocore_simfs_LDADD = libsim-model.la $(FUSE_LIBS) $(CJSON_LIBS) -lpthread

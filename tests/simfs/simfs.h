@@ -62,8 +62,26 @@ struct simfs_node {
         char target[64]; /* of a link */
 };
 
+/* The command channel that answers: an extended attribute of the mount point that is set. */
+#define SIMFS_CONTROL_XATTR "user.iocore.control"
+
 /* iocore-simfs.c: lets the model catch up with the clock; the caller holds the mutex. */
 void simfs_catch_up(struct simfs *fs);
+
+static inline void simfs_unlockp(pthread_mutex_t **mutex) {
+        pthread_mutex_unlock(*mutex);
+}
+
+/* Each operation looks at the host of this moment. */
+#define SIMFS_LOCK(fs)                                                                     \
+        pthread_mutex_lock(&(fs)->mutex);                                            \
+        __attribute__((cleanup(simfs_unlockp))) pthread_mutex_t *locked_ = &(fs)->mutex;   \
+        (void) locked_;                                                              \
+        simfs_catch_up(fs)
+
+struct fuse_operations;
+/* simfs-operations.c */
+extern const struct fuse_operations simfs_operations;
 
 /* simfs-tree.c. 0 or -ENOENT. */
 int simfs_resolve(const struct simfs *fs, const char *path, struct simfs_node *ret);
