@@ -2,6 +2,7 @@
 -- Polls the queues that are kicked often and are served by an I/O core, and gives idle ones their notifications back: elsewhere a worker that polls would
 -- take a VM core's time. Only queues that are in the wrong mode are looked at: the filters run outside of Lua, so that a host where all is well costs a
 -- scan of its queues.
+
 -- queue id -> for how many epochs in a row, and the last of them
 local since, last = {}, {}
 local polled = {} -- queue id -> true: was asked for here
@@ -65,7 +66,7 @@ local function release_stray(host)
   if not next(polled) then return end
   for queue in host:queues(stray) do
     if polled[queue.id] then
-      polled[queue.id] = nil
+      polled[queue.id], last[queue.id] = nil, nil
       queue:poll { on = false, reason = "its worker is on no I/O core any more" }
     end
   end

@@ -303,9 +303,14 @@ static void carry_out_grow(struct host *host, int node) {
         }
 }
 
-static void carry_out_shrink(struct host *host, int cpu) {
+static void carry_out_shrink(struct host *host, int node, int cpu) {
         int refuge = IOCORE_CPU_ANY;
 
+        for (size_t i = 0; cpu < 0 && i < host->n_cpus; i++)
+                if (host->cpus[i].io_core && host->cpus[i].topology->node == node)
+                        cpu = (int) i;
+        if (cpu < 0)
+                return;
         host->cpus[cpu].io_core = host->cpus[cpu].io_core_ours = false;
         for (size_t i = 0; i < host->n_cpus; i++)
                 if (host->cpus[i].io_core && host->cpus[i].topology->node == host->cpus[cpu].topology->node)
@@ -328,7 +333,7 @@ unsigned fixture_carry_out(struct fixture *fixture) {
                         n_changes++;
                         break;
                 case INTENT_SHRINK:
-                        carry_out_shrink(host, intent->cpu);
+                        carry_out_shrink(host, intent->node, intent->cpu);
                         n_changes++;
                         break;
                 case INTENT_MOVE:

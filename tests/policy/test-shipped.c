@@ -605,6 +605,39 @@ static void a_thousand_busy_queues_are_switched_a_few_at_a_time(void **state) {
         fixture_done(&fixture);
 }
 
+/* --- the manual */
+
+static void the_example_of_the_manual_does_what_it_says(void **state) {
+        char path[1024], page[65536], *begin, *end;
+        struct fixture fixture;
+        FILE *file;
+        size_t size;
+
+        (void) state;
+        snprintf(path, sizeof(path), "%s/../man/iocored-policy.7", SHIPPED_POLICIES);
+        file = fopen(path, "re");
+        assert_non_null(file);
+        size = fread(page, 1, sizeof(page) - 1, file);
+        (void) fclose(file);
+        page[size] = '\0';
+        begin = strstr(page, "\nreturn policy {");
+        end = begin ? strstr(begin, "\n.Ed") : NULL;
+        assert_non_null(end);
+        fixture_init(&fixture, 2, 4);
+        fixture_write_bytes(&fixture, "50-example.lua", begin, (size_t) (end - begin));
+        fixture_load(&fixture);
+        still_runs(&fixture);
+        add_units(&fixture, 2, 0, 0.3);
+        assert_true(epochs_until_cores(&fixture, 1, 10) <= 10);
+        run(&fixture, 50);
+        assert_int_equal(fixture.host.nodes[0].n_io_cores, 1);
+        set_loads(&fixture, 0.1);
+        epochs_until_cores(&fixture, 0, 20);
+        assert_string_equal(fixture.intents.intents[0].reason, "it is not any more");
+        still_runs(&fixture);
+        fixture_done(&fixture);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(the_first_core_comes_on_the_second_epoch_of_load_and_takes_the_nodes_units),
@@ -628,6 +661,7 @@ int main(void) {
                 cmocka_unit_test(only_queues_on_io_cores_are_polled),
                 cmocka_unit_test(noise_switches_a_queue_at_most_twice_a_minute),
                 cmocka_unit_test(nothing_is_polled_where_polling_cannot_be_had),
+                cmocka_unit_test(the_example_of_the_manual_does_what_it_says),
                 cmocka_unit_test(a_thousand_busy_queues_are_switched_a_few_at_a_time),
         };
         const char *given = getenv("IOCORE_SEED");
