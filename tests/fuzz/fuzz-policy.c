@@ -113,19 +113,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
         if (size > SANDBOX_SOURCE_MAX)
                 return 0;
-        text = malloc(size + sizeof(before) + sizeof(after));
+        whole = size > 0 && memmem(data, size, "policy", 6);
+        if (whole) {
+                text = malloc(size);
+                if (text)
+                        memcpy(text, data, size);
+        } else {
+                int length = asprintf(&text, "%s%.*s%s", before, (int) strnlen((const char *) data, size), (const char *) data, after);
+
+                if (length < 0)
+                        text = NULL;
+                else
+                        size = (size_t) length;
+        }
         if (!text)
                 return 0;
-        whole = size > 0 && memmem(data, size, "policy", 6);
-        if (whole)
-                memcpy(text, data, size);
-        else {
-                memcpy(text, before, strlen(before));
-                if (size > 0)
-                        memcpy(text + strlen(before), data, size);
-                memcpy(text + strlen(before) + size, after, strlen(after));
-                size += strlen(before) + strlen(after);
-        }
         r = lua_sandbox_new(&sandbox, "fuzz", 50, text, size, &limits, NULL, error, sizeof(error));
         free(text);
         if (r < 0)
