@@ -204,7 +204,7 @@ static int on_decided(sd_bus_message *message, void *userdata, sd_bus_error *err
 
 static int fetch_decisions(struct client *client, cJSON **ret) {
         static const char *const names[] = {"id",   "usec", "epoch",   "source", "action", "object",
-                                            "node", "cpu",  "verdict", "rule",   "text",   "repeated"};
+                                            "node", "cpu",  "verdict", "rule",   "text",   "reason", "repeated"};
         _cleanup_(message_freep) sd_bus_message *reply = NULL;
         _cleanup_(json_freep) cJSON *array = NULL;
         int status, r;
@@ -241,7 +241,7 @@ int verb_decisions(struct client *client, char **arguments, int n) {
         static const struct column columns[] = {
                 {"ID", "id", COLUMN_ID, false},           {"TIME", "usec", COLUMN_TIME, false},  {"VERDICT", "verdict", COLUMN_WORD, false},
                 {"RULE", "rule", COLUMN_TEXT, false},     {"WHO", "source", COLUMN_TEXT, false}, {"ACTION", "action", COLUMN_TEXT, false},
-                {"OBJECT", "object", COLUMN_TEXT, false}, {"WHAT", "text", COLUMN_TEXT, true},
+                {"OBJECT", "object", COLUMN_TEXT, false}, {"WHAT", "text", COLUMN_TEXT, true},   {"WHY", "reason", COLUMN_TEXT, true},
         };
         _cleanup_(json_freep) cJSON *decisions = NULL;
         int status;

@@ -9,7 +9,7 @@
 int bus_decision_append_summary(sd_bus_message *reply, const struct decision *d) {
         return sd_bus_message_append(reply, BUS_DECISION_SUMMARY, d->id, d->usec, d->epoch, d->intent.source,
                                      intent_action_to_string(d->intent.action), d->intent.object, d->intent.node, d->intent.cpu,
-                                     verdict_to_string(d->verdict), d->rule, d->text, d->repeated);
+                                     verdict_to_string(d->verdict), d->rule, d->text, d->intent.reason, d->repeated);
 }
 
 /* One entry of a{sv} of a basic type or of basic types. */

@@ -74,7 +74,7 @@ int bus_announce(struct bus *bus, bool silent);
 /* bus-decision.c: a decision for the wire. */
 int bus_decision_append_summary(sd_bus_message *reply, const struct decision *decision);
 int bus_decision_append_full(sd_bus_message *reply, const struct decision *decision);
-#define BUS_DECISION_SUMMARY "(tttsssiissst)"
+#define BUS_DECISION_SUMMARY "(tttsssiisssst)"
 
 /* "running" "paused" "shutoff" */
 const char *bus_domain_state_to_string(enum iocore_domain_state state);
