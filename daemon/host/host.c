@@ -110,6 +110,31 @@ static void *add(void ***objects, size_t *n, size_t size, const char *id, bool *
         return TAKE_PTR(object);
 }
 
+static int event_append(struct host *host, enum host_event_kind kind, const char *id) {
+        if (host->n_events == host->events_allocated) {
+                size_t allocated = host->events_allocated == 0 ? 16 : 2 * host->events_allocated;
+                struct host_event *events = reallocarray(host->events, allocated, sizeof *events);
+                if (!events)
+                        return -ENOMEM;
+                host->events = events;
+                host->events_allocated = allocated;
+        }
+        struct host_event *event = &host->events[host->n_events++];
+        snprintf(event->id, sizeof event->id, "%s", id);
+        event->kind = kind;
+        host->n_events_of[kind]++;
+        return 0;
+}
+
+/* What came cannot come again unless it went. So when only one of both happens, as with the first scan of a large host, no event needs to be searched for. */
+static int tell(struct host *host, enum host_event_kind kind, const char *id) {
+        static const enum host_event_kind opposite[] = {
+                [HOST_DEVICE_ADDED] = HOST_DEVICE_REMOVED, [HOST_DEVICE_REMOVED] = HOST_DEVICE_ADDED, [HOST_CORE_ADDED] = HOST_CORE_REMOVED,
+                [HOST_CORE_REMOVED] = HOST_CORE_ADDED,     [HOST_DOMAIN_ADDED] = HOST_DOMAIN_REMOVED, [HOST_DOMAIN_REMOVED] = HOST_DOMAIN_ADDED,
+        };
+        return host->n_events_of[opposite[kind]] == 0 ? event_append(host, kind, id) : host_event_add(host, kind, id);
+}
+
 /* What is common to all add functions once the object is there. */
 #define RETURN_IF_EXISTS(object, is_new, owner)                                                                                        \
         do {                                                                                                                           \
@@ -219,7 +244,7 @@ struct unit *host_unit_add(struct host *host, struct plugin_instance *plugin, co
         unit->load_average = -1;
         host->queues_regrouped = false;
         /* Without memory for the event policies see the unit in their next on_epoch all the same. */
-        (void) host_event_add(host, HOST_DEVICE_ADDED, id);
+        (void) tell(host, HOST_DEVICE_ADDED, id);
         return unit;
 }
 
@@ -254,7 +279,7 @@ struct domain *host_domain_add(struct host *host, struct plugin_instance *plugin
         domain->plugin = plugin;
         domain->seen_epoch = host->epoch;
         domain->pub.node = IOCORE_NODE_UNKNOWN;
-        (void) host_event_add(host, HOST_DOMAIN_ADDED, name);
+        (void) tell(host, HOST_DOMAIN_ADDED, name);
         return domain;
 }
 
@@ -268,7 +293,7 @@ static void core_clear(struct host *host, struct cpu *cpu) {
         cpu->load_valid = false;
         cpu->n_units = 0;
         snprintf(number, sizeof number, "%d", cpu->topology->cpu);
-        (void) host_event_add(host, HOST_CORE_REMOVED, number);
+        (void) tell(host, HOST_CORE_REMOVED, number);
 }
 
 void host_worker_remove(struct host *host, struct worker *worker) {
@@ -301,7 +326,7 @@ void host_unit_remove(struct host *host, struct unit *unit) {
                         host->queues[i]->pub.unit = NULL;
         host->queues_regrouped = false;
         take_out((void **) host->units, &host->n_units, unit->pub.id);
-        (void) host_event_add(host, HOST_DEVICE_REMOVED, unit->pub.id);
+        (void) tell(host, HOST_DEVICE_REMOVED, unit->pub.id);
         free(unit);
 }
 
@@ -316,7 +341,7 @@ void host_domain_remove(struct host *host, struct domain *domain) {
                 if (host->units[i]->domain == domain)
                         host->units[i]->domain = NULL;
         take_out((void **) host->domains, &host->n_domains, domain->pub.id);
-        (void) host_event_add(host, HOST_DOMAIN_REMOVED, domain->pub.id);
+        (void) tell(host, HOST_DOMAIN_REMOVED, domain->pub.id);
         free(domain);
 }
 
@@ -393,7 +418,7 @@ int host_core_set(struct host *host, struct plugin_instance *plugin, int number,
                 cpu->io_core = true;
                 cpu->load_average = -1;
                 snprintf(text, sizeof text, "%d", number);
-                (void) host_event_add(host, HOST_CORE_ADDED, text);
+                (void) tell(host, HOST_CORE_ADDED, text);
         }
         cpu->plugin = plugin;
         cpu->worker = worker;
@@ -404,25 +429,12 @@ int host_event_add(struct host *host, enum host_event_kind kind, const char *id)
         for (size_t i = host->n_events; i-- > 0;)
                 if (host->events[i].kind == kind && strcmp(host->events[i].id, id) == 0)
                         return 0;
-        if (host->n_events == host->events_allocated) {
-                size_t allocated = host->events_allocated == 0 ? 16 : 2 * host->events_allocated;
-                struct host_event *events = reallocarray(host->events, allocated, sizeof *events);
-                if (!events)
-                        return -ENOMEM;
-                host->events = events;
-                host->events_allocated = allocated;
-        }
-        struct host_event *event = &host->events[host->n_events];
-        int n = snprintf(event->id, sizeof event->id, "%s", id);
-        if (n < 0)
-                return -ENOMEM;
-        event->kind = kind;
-        host->n_events++;
-        return 0;
+        return event_append(host, kind, id);
 }
 
 void host_clear_events(struct host *host) {
         host->n_events = 0;
+        memset(host->n_events_of, 0, sizeof host->n_events_of);
 }
 
 bool host_unit_domain_runs(const struct host *host, const struct unit *unit) {

@@ -164,6 +164,7 @@ struct host {
 
         struct host_event *events;
         size_t n_events, events_allocated;
+        size_t n_events_of[HOST_DOMAIN_CHANGED + 1]; /* of each kind */
 
         /* The queues grouped by unit, those without a unit first, so that the queues of idle workers need not even be looked at.
          * Rebuilt by host_derive() after units or queues came or went: a queue's unit is set once, before the next host_derive(). */
