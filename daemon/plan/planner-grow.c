@@ -11,7 +11,7 @@
 /* May this unit be moved by a grow of `node`? */
 static bool is_candidate(const struct planning *planning, size_t unit, size_t node) {
         struct refusal unused;
-        return !planning->units[unit].moved && unit_node_index(planning, unit) == node && !unit_is_off_limits(planning, unit, &unused) &&
+        return !planning->units[unit].settled && unit_node_index(planning, unit) == node && !unit_is_off_limits(planning, unit, &unused) &&
                !planning_unavailable(planning, "unit.place", planning->host->units[unit]->pub.id);
 }
 

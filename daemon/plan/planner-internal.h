@@ -32,7 +32,7 @@ struct change_table { /* sorted by key */
 /* A CPU on the scratch model; indexed like host->cpus. */
 struct plan_core {
         bool io_core, ours;
-        bool received;      /* a unit was moved onto it by this plan */
+        bool received;      /* this plan decided that a unit is on it: it may not go any more */
         int first_unit;     /* list by plan_unit.next; -1: none */
         size_t n_units;
         double load;
@@ -42,7 +42,7 @@ struct plan_core {
 struct plan_unit {
         int core;           /* IOCORE_CPU_ANY: on no I/O core */
         int next;
-        bool moved;         /* by this plan */
+        bool settled;       /* this plan decided where it is */
         double load;
 };
 

@@ -58,7 +58,7 @@ int plan_move(struct planning *planning, struct decision *decision) {
         }
         size_t unit = (size_t) found;
         int from = planning->units[unit].core;
-        if (planning->units[unit].moved) {
+        if (planning->units[unit].settled) {
                 decision_refuse(decision, "conflict", "%s is moved already by a more important intent in this epoch", intent->object);
                 decision->verdict = VERDICT_SUPERSEDED;
                 return 0;
@@ -68,6 +68,10 @@ int plan_move(struct planning *planning, struct decision *decision) {
                         decision_unchanged(decision, "%s is on CPU %d already.", intent->object, cpu);
                 else
                         decision_unchanged(decision, "%s is on no I/O core: it is at home already.", intent->object);
+                /* a less important grow or shrink must not take it away again */
+                planning->units[unit].settled = true;
+                if (cpu >= 0)
+                        planning->cores[cpu].received = true;
                 return 0;
         }
         if (move_is_refused(planning, decision, unit, cpu))
@@ -102,13 +106,9 @@ static bool is_positive_number(const char *value) {
 }
 
 static bool is_cpu_list(const struct planning *planning, const char *value) {
-        size_t length = strlen(value);
-        if (length == 0 || strspn(value, "0123456789,-") != length)
-                return false;
-        hwloc_bitmap_t set = hwloc_bitmap_alloc();
-        /* an open range ("3-") has no last CPU: hwloc_bitmap_last() is -1, as for the empty set */
-        bool valid = set && hwloc_bitmap_list_sscanf(set, value) == 0 && hwloc_bitmap_last(set) >= 0 &&
-                     (size_t) hwloc_bitmap_last(set) < planning->host->n_cpus;
+        hwloc_bitmap_t set = NULL;
+        /* not hwloc's own parser: it makes room for whatever number it finds */
+        bool valid = cpu_list_parse(value, &set) == 0 && hwloc_bitmap_last(set) >= 0 && (size_t) hwloc_bitmap_last(set) < planning->host->n_cpus;
         hwloc_bitmap_free(set);
         return valid;
 }

@@ -214,7 +214,7 @@ int plan_unit_move(struct planning *planning, struct decision *decision, size_t 
                 return -ENOMEM;
         snprintf(step->knob, sizeof step->knob, "unit.place");
         relocate_unit(planning, unit, cpu);
-        planning->units[unit].moved = true;
+        planning->units[unit].settled = true;
         planning->n_moves++;
         if (cpu >= 0)
                 planning->cores[cpu].received = true;

@@ -31,7 +31,7 @@ static bool is_last_of_node(const struct planning *planning, size_t node, int co
 
 static bool can_close(const struct planning *planning, int core) {
         const struct worker *worker = planning->host->cpus[core].worker;
-        return worker && !planning_unavailable(planning, "worker.locked", worker->pub.id);
+        return worker && !worker->pub.locked && !planning_unavailable(planning, "worker.locked", worker->pub.id);
 }
 
 /* Finds a target for each unit of `core`, heaviest first (planning->order, planning->targets). The scratch model is as before afterwards.
@@ -77,9 +77,11 @@ static bool core_must_stay(struct planning *planning, int core, size_t node, con
         if (core_is_off_limits(planning, core, refusal))
                 return true;
         if (planning->cores[core].received)
-                refusal_set(refusal, "conflict", "CPU %d was given units by a more important intent in this epoch", core);
+                refusal_set(refusal, "conflict", "a more important intent of this epoch wants units on CPU %d", core);
         else if (worker && worker->pub.is_default)
                 refusal_set(refusal, "default-worker", "worker %s of CPU %d is the one that new devices are born on", worker->pub.id, core);
+        else if (!planning->cores[core].ours && worker && worker->pub.locked)
+                refusal_set(refusal, "locked", "worker %s of CPU %d is closed already, and CPU %d was made an I/O core by somebody else", worker->pub.id, core, core);
         else if (!planning->cores[core].ours && !can_close(planning, core))
                 refusal_set(refusal, "unavailable", "CPU %d was made an I/O core by somebody else, and its worker cannot be closed", core);
         else if (last && intent->priority >= 0 && planning->cores[core].load > LAST_CORE_MAX_LOAD)

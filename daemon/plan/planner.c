@@ -242,7 +242,7 @@ static bool resolve_node(const struct planning *planning, struct decision *decis
                         decision_refuse(decision, "unknown-object", "there is no CPU %d; the highest is %zu", intent->cpu, host->n_cpus - 1);
                         return false;
                 }
-                if (intent->node >= 0 && intent->node != cpu->topology->node) {
+                if (intent->node >= 0 && cpu->topology->online && intent->node != cpu->topology->node) {
                         decision_refuse(decision, "invalid", "CPU %d is on node %d, not on node %d", intent->cpu, cpu->topology->node, intent->node);
                         return false;
                 }
@@ -304,7 +304,7 @@ static int work_out(struct planning *planning, struct decision *decision, struct
         void *found = tfind(claim, claims, compare_claims);
         if (found) {
                 const struct decision *winner = (*(struct claim **) found)->winner;
-                decision_refuse(decision, "conflict", "%s (priority %d) has already decided about %s in this epoch; this one has priority %d",
+                decision_refuse(decision, "conflict", "%s (priority %d) has already decided about %.100s in this epoch; this one has priority %d",
                                 winner->intent.source, winner->intent.priority, claim->key, decision->intent.priority);
                 decision->verdict = VERDICT_SUPERSEDED;
                 return 0;

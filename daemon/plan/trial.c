@@ -74,35 +74,48 @@ struct trial_set *trial_set_free(struct trial_set *set) {
 
 /* --- observing */
 
-static void observe_queues(const struct host *host, struct observation *observations) {
-        double busy = 0, bytes = 0, served_bytes = 0, worst_wait = 0;
-        size_t active = 0;
-        bool wait_known = false;
+struct queue_totals {
+        double busy, bytes, served_bytes, worst_wait;
+        size_t active;
+        bool wait_known;
+};
 
-        for (size_t i = 0; i < host->n_queues; i++) {
-                const struct queue *queue = host->queues[i];
-                if (!queue_rates_valid(host, queue))
-                        continue;
-                if (queue->pub.fields & IOCORE_QUEUE_BYTES) {
-                        bytes += queue->bytes_per_second;
-                        if (queue->bytes_per_second > 0)
-                                active++;
-                        if (queue->pub.fields & IOCORE_QUEUE_BUSY) {
-                                busy += queue->load;
-                                served_bytes += queue->bytes_per_second;
-                        }
-                }
-                if (queue->pub.fields & IOCORE_QUEUE_WAIT) {
-                        wait_known = true;
-                        if (queue->wait_share > worst_wait)
-                                worst_wait = queue->wait_share;
+static void add_queue(struct queue_totals *totals, const struct queue *queue) {
+        if (queue->pub.fields & IOCORE_QUEUE_BYTES) {
+                totals->bytes += queue->bytes_per_second;
+                if (queue->bytes_per_second > 0)
+                        totals->active++;
+                if (queue->pub.fields & IOCORE_QUEUE_BUSY) {
+                        totals->busy += queue->load;
+                        totals->served_bytes += queue->bytes_per_second;
                 }
         }
-        if (served_bytes > 0)
-                observations[TRIAL_CYCLES_PER_BYTE] = (struct observation) { busy * 1e9 / served_bytes, served_bytes, true };
-        if (active > 0)
-                observations[TRIAL_BYTES_PER_SECOND] = (struct observation) { bytes / (double) active, (double) active, true };
-        observations[TRIAL_WORST_WAIT] = (struct observation) { .value = worst_wait, .valid = wait_known };
+        if (queue->pub.fields & IOCORE_QUEUE_WAIT) {
+                totals->wait_known = true;
+                if (queue->wait_share > totals->worst_wait)
+                        totals->worst_wait = queue->wait_share;
+        }
+}
+
+/* Queues of idle workers were not read in this epoch and are not looked at. */
+static void observe_queues(const struct host *host, struct observation *observations) {
+        struct queue_totals totals = { 0 };
+        for (size_t i = 0; host->queues_regrouped && i < host->n_units; i++) {
+                const struct unit *unit = host->units[i];
+                const struct worker *worker = (const struct worker *) unit->pub.worker;
+                if (worker && !host_worker_is_busy(host, worker))
+                        continue;
+                for (size_t j = 0; j < unit->n_queues; j++) {
+                        const struct queue *queue = host->queues_by_unit[unit->first_queue + j];
+                        if (queue_rates_valid(host, queue))
+                                add_queue(&totals, queue);
+                }
+        }
+        if (totals.served_bytes > 0)
+                observations[TRIAL_CYCLES_PER_BYTE] = (struct observation) { totals.busy * 1e9 / totals.served_bytes, totals.served_bytes, true };
+        if (totals.active > 0)
+                observations[TRIAL_BYTES_PER_SECOND] = (struct observation) { totals.bytes / (double) totals.active, (double) totals.active, true };
+        observations[TRIAL_WORST_WAIT] = (struct observation) { .value = totals.worst_wait, .valid = totals.wait_known };
 }
 
 static void observe_workers(const struct host *host, struct observation *wait) {

@@ -16,7 +16,8 @@ static inline void trial_set_freep(struct trial_set **set) { trial_set_free(*set
 
 /* Feeds the running averages of the measures (host-wide, normalised by offered load); call once an epoch. Allocates nothing. */
 void trial_set_observe(struct trial_set *set, const struct host *host);
-/* Begins a trial for a decision that was just carried out: "before" is what was observed up to now. -ENOMEM, -EAGAIN: not enough observed yet (no trial). */
+/* Begins a trial for a decision that was just carried out: "before" is what was observed up to now. -ENOMEM, -EAGAIN: not enough observed yet (no trial);
+ * -EBUSY: a trial that began in an earlier epoch still runs, and nobody could tell the effects of the two apart (no trial); -EINVAL: no such measure. */
 int trial_set_begin(struct trial_set *set, const struct host *host, uint64_t decision_id, enum trial_measure measure, bool higher_is_better);
 struct trial_outcome {
         uint64_t decision_id;

@@ -53,3 +53,10 @@ tests_fuzz_fuzz_policy_SOURCES = tests/fuzz/fuzz-policy.c
 tests_fuzz_fuzz_policy_LDADD = libiocored.la
 tests_fuzz_fuzz_policy_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 endif
+
+if FUZZERS
+check_PROGRAMS += tests/fuzz/fuzz-planner
+tests_fuzz_fuzz_planner_SOURCES = tests/fuzz/fuzz-planner.c tests/unit/planner-model.c tests/unit/planner-model.h
+tests_fuzz_fuzz_planner_LDADD = libiocored.la $(HWLOC_LIBS)
+tests_fuzz_fuzz_planner_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+endif

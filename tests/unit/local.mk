@@ -73,3 +73,19 @@ tests_unit_test_sim_plugin_SOURCES = tests/unit/test-sim-plugin.c plugins/sim/si
 tests_unit_test_sim_plugin_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_sim_plugin_LDADD = libiocored.la libsim-model.la $(CMOCKA_LIBS)
 endif
+
+if HAVE_CMOCKA
+unit_programs += tests/unit/test-planner tests/unit/test-planner-properties tests/unit/test-decision-log tests/unit/test-trial
+tests_unit_test_planner_SOURCES = tests/unit/test-planner.c tests/unit/planner-model.c tests/unit/planner-model.h
+tests_unit_test_planner_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_planner_LDADD = libiocored.la $(CMOCKA_LIBS) $(HWLOC_LIBS)
+tests_unit_test_planner_properties_SOURCES = tests/unit/test-planner-properties.c tests/unit/planner-model.c tests/unit/planner-model.h
+tests_unit_test_planner_properties_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_planner_properties_LDADD = libiocored.la $(CMOCKA_LIBS) $(HWLOC_LIBS)
+tests_unit_test_decision_log_SOURCES = tests/unit/test-decision-log.c
+tests_unit_test_decision_log_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_decision_log_LDADD = libiocored.la $(CMOCKA_LIBS)
+tests_unit_test_trial_SOURCES = tests/unit/test-trial.c tests/unit/planner-model.c tests/unit/planner-model.h
+tests_unit_test_trial_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_trial_LDADD = libiocored.la $(CMOCKA_LIBS) $(HWLOC_LIBS)
+endif
