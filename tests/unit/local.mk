@@ -33,6 +33,11 @@ unit_programs += tests/unit/test-restore
 tests_unit_test_restore_SOURCES = tests/unit/test-restore.c tests/unit/mock-host.h tests/unit/mock-host.c
 tests_unit_test_restore_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_restore_LDADD = libiocored.la $(CMOCKA_LIBS)
+unit_programs += tests/unit/test-plugin-loader
+tests_unit_test_plugin_loader_SOURCES = tests/unit/test-plugin-loader.c
+tests_unit_test_plugin_loader_CPPFLAGS = $(AM_CPPFLAGS) -DSOURCE_DIR=\"$(abs_top_srcdir)\" -DBUILD_DIR=\"$(abs_top_builddir)\"
+tests_unit_test_plugin_loader_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_plugin_loader_LDADD = libiocored.la $(CMOCKA_LIBS)
 endif
 
 if HAVE_CMOCKA
