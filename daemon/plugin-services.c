@@ -15,7 +15,7 @@ static const char *service_option(struct iocore_context *context, const char *ke
         return config_option(context->config, context->name, key);
 }
 
-static void service_log(struct iocore_context *context, int priority, const char *format, ...) {
+__attribute__((format(printf, 3, 4))) static void service_log(struct iocore_context *context, int priority, const char *format, ...) {
         char text[1024];
         va_list arguments;
         va_start(arguments, format);

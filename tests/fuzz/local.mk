@@ -52,6 +52,12 @@ check_PROGRAMS += tests/fuzz/fuzz-policy
 tests_fuzz_fuzz_policy_SOURCES = tests/fuzz/fuzz-policy.c
 tests_fuzz_fuzz_policy_LDADD = libiocored.la
 tests_fuzz_fuzz_policy_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+EXTRA_DIST += tests/fuzz/corpus/journal/entries tests/fuzz/corpus/journal/cores tests/fuzz/corpus/journal/damaged
+if FUZZERS
+check_PROGRAMS += tests/fuzz/fuzz-journal
+tests_fuzz_fuzz_journal_SOURCES = tests/fuzz/fuzz-journal.c
+tests_fuzz_fuzz_journal_LDADD = libiocored.la $(ZLIB_LIBS)
+tests_fuzz_fuzz_journal_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 endif
 
 if FUZZERS
