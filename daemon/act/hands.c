@@ -123,13 +123,12 @@ const struct journal_entry *hand_entry(const struct actor *actor, const struct h
         return NULL;
 }
 
-/* Sets; when that fails, looks whether the old value still holds, as it should. */
+/* Sets; when that fails, looks whether the old value still holds, as it should: if not, `ret` is what holds instead. */
 static int set_and_look(const struct hand *hand, const char *live, const char *value, char *ret, bool *ret_changed) {
-        char now[IOCORE_VALUE_MAX];
         *ret_changed = false;
         int r = hand_set(hand, value, ret);
         if (r < 0) {
-                *ret_changed = hand_get(hand, now) >= 0 && strcmp(now, live) != 0;
+                *ret_changed = hand_get(hand, ret) >= 0 && strcmp(ret, live) != 0;
                 return r;
         }
         if (strcmp(ret, live) == 0)
@@ -160,8 +159,7 @@ static bool is_known(const struct journal_entry *entry, const char *value) {
         return entry && (strcmp(value, entry->old_value) == 0 || (entry->set_value && strcmp(value, entry->set_value) == 0));
 }
 
-/* `value` holds now: -errno when that could not be written down. */
-static int settle(struct actor *actor, const struct hand *hand, const char *value) {
+int hand_settle(struct actor *actor, const struct hand *hand, const char *value) {
         const char *plugin = hand->instance->plugin->name, *kind = hand->knob->kind;
         const struct journal_entry *entry = hand_entry(actor, hand);
         if (!entry)
@@ -189,8 +187,10 @@ int hand_set_journaled(struct actor *actor, const struct hand *hand, const char 
                 announced = r >= 0;
         }
         int r = set_and_look(hand, live, value, ret, ret_changed);
+        if (r < 0 && hand->insist && *ret_changed && strcmp(ret, value) == 0)
+                r = 0; /* on the way back it counts what holds, not what the kernel said */
         if (r >= 0) {
-                r = settle(actor, hand, ret);
+                r = hand_settle(actor, hand, ret);
                 return hand->insist ? 0 : r;
         }
         if (announced && !*ret_changed)

@@ -31,6 +31,8 @@ int hand_set(const struct hand *hand, const char *value, char *ret);
 /* Announces, sets, and confirms; or forgets, when the value is the original again. `live`: the value before. On a failure the announcement is taken back if the
  * live value still holds, otherwise *ret_changed is true. -EOPNOTSUPP: set without an error, but the value did not change. */
 int hand_set_journaled(struct actor *actor, const struct hand *hand, const char *live, const char *value, char *ret, bool *ret_changed);
+/* Tells the journal that `value` holds: nothing is announced any more. 0; -errno: that could not be written. */
+int hand_settle(struct actor *actor, const struct hand *hand, const char *value);
 /* The journal's entry for this knob of this very object; NULL. An entry of an earlier incarnation is forgotten. */
 const struct journal_entry *hand_entry(const struct actor *actor, const struct hand *hand);
 int hand_forget(const struct actor *actor, const struct hand *hand);

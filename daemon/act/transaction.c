@@ -282,11 +282,15 @@ static int undo_knob(struct run *run, const struct undo *undo) {
                 r = hand_get(&hand, live);
         if (error_is_gone(r))
                 return 0; /* nothing is left that could be put back */
-        if (r < 0 || strcmp(live, undo->before) == 0)
+        if (r < 0)
                 return r;
         bool changed;
         hand.source = undo->source_before[0] ? undo->source_before : run->decision->intent.source;
         hand.insist = true;
+        if (strcmp(live, undo->before) == 0) {
+                (void) hand_settle(run->actor, &hand, live);
+                return 0;
+        }
         r = hand_set_journaled(run->actor, &hand, live, undo->before, set, &changed);
         return r < 0 && !changed && strcmp(undo->kind, "unit.place") == 0 ? undo_place(run, undo, &hand, live) : r;
 }

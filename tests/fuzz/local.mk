@@ -52,6 +52,8 @@ check_PROGRAMS += tests/fuzz/fuzz-policy
 tests_fuzz_fuzz_policy_SOURCES = tests/fuzz/fuzz-policy.c
 tests_fuzz_fuzz_policy_LDADD = libiocored.la
 tests_fuzz_fuzz_policy_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+endif
+
 EXTRA_DIST += tests/fuzz/corpus/journal/entries tests/fuzz/corpus/journal/cores tests/fuzz/corpus/journal/damaged
 if FUZZERS
 check_PROGRAMS += tests/fuzz/fuzz-journal

@@ -54,7 +54,7 @@ static int write_fails(struct mock_kernel *kernel, bool *half) {
         if (kernel->fail_at == kernel->n_writes)
                 return kernel->error;
         kernel->seed = kernel->seed * 6364136223846793005u + 1442695040888963407u;
-        *half = (kernel->seed >> 60) % 2;
+        *half = !kernel->fail_whole && (kernel->seed >> 60) % 2;
         return (kernel->seed >> 33) % 100 < kernel->fail_percent ? -EIO : 0;
 }
 

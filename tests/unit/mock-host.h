@@ -34,7 +34,8 @@ struct mock_kernel {
         unsigned fail_at;   /* this write fails, counted from 1; 0: none */
         int error;          /* with this error */
         bool fail_half;     /* after it was done all the same */
-        unsigned fail_percent; /* of writes, at random */
+        unsigned fail_percent; /* of writes, at random, every second one after it was done all the same */
+        bool fail_whole;       /* none of them */
         uint64_t seed;
         bool ignore_poll;   /* writes to poll have no effect */
 };

@@ -214,6 +214,11 @@ static struct step random_step(const struct mock *mock, uint64_t *seed) {
         return step;
 }
 
+static bool is_iocored_s(const struct journal_entry *entry, const char *place) {
+        return entry && ((entry->set_value && strcmp(entry->set_value, place) == 0) ||
+                         (entry->pending_value && strcmp(entry->pending_value, place) == 0));
+}
+
 /* A VM goes and another one comes, which by chance gets the same id; or an administrator moves one. */
 static void random_event(const struct mock *mock, uint64_t *seed) {
         struct mock_kernel *kernel = mock->kernel;
@@ -227,7 +232,7 @@ static void random_event(const struct mock *mock, uint64_t *seed) {
                 strcpy(kernel->units[i].place, kernel->stock ? "0-7" : "w.1");
         } else {
                 const char *place = kernel->stock ? random_below(seed, 2) ? "1" : "0-3" : random_below(seed, 2) ? "w.2" : "w.1";
-                if (strcmp(kernel->units[i].place, place) == 0 || (entry && entry->set_value && strcmp(entry->set_value, place) == 0))
+                if (strcmp(kernel->units[i].place, place) == 0 || is_iocored_s(entry, place))
                         return; /* where iocored had put it: nobody could tell */
                 strcpy(kernel->units[i].place, place);
         }

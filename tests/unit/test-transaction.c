@@ -559,6 +559,7 @@ static void what_cannot_be_put_back_stays_in_the_journal(void **state) {
         char *before = strdup(mock_kernel_text(fixture->kernel));
         assert_int_equal(RUN(fixture, NULL, CORE_ADD(3), MOVE("u.0", 3), SET("queue.poll", "q.0", "1"), SET("worker.locked", "w.2", "1")), 0);
         fixture->kernel->fail_percent = 100;
+        fixture->kernel->fail_whole = true;
         struct restore_report report;
         assert_int_equal(transaction_restore(&fixture->mock->actor, NULL, &report), -EIO);
         assert_int_equal(report.failed, 4);
