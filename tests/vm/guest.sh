@@ -67,9 +67,15 @@ wait_nsec() {
 
 # Masks of all threads of the machine, a line for each: "tid starttime mask".
 dump_masks() {
-  local directory
+  local directory line fields key value
   for directory in /proc/[0-9]*/task/[0-9]*; do
-    [ -r "$directory/status" ] && echo "${directory##*/} $(sed 's/.*) //' "$directory/stat" | cut -d' ' -f20) $(sed -n 's/^Cpus_allowed:[[:space:]]*//p' "$directory/status")"
+    read -r line < "$directory/stat" || continue
+    read -ra fields <<< "${line##*) }"
+    while IFS=$':\t ' read -r key value; do
+      [ "$key" = Cpus_allowed ] || continue
+      echo "${directory##*/} ${fields[19]} $value"
+      break
+    done < "$directory/status"
   done 2> /dev/null | sort -n
 }
 
