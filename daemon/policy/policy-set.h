@@ -54,7 +54,7 @@ struct policy_setting {
 struct policy_callbacks {
         void *userdata;
         void (*log)(void *userdata, const char *policy, int priority, const char *text);
-        /* A running policy was stopped; its knobs are to be put back. */
+        /* A running policy was stopped, disabled (why: "disabled") or its file removed ("removed"); its knobs are to be put back. */
         void (*stopped)(void *userdata, const char *policy, const char *why);
         /* What Lua sees as host.can.KIND ("poll", "limit", "move", "grow", "pin" ...): NULL yes, else why not. */
         const char *(*unavailable)(void *userdata, const char *action);
