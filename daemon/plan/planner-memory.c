@@ -142,7 +142,8 @@ static int decision_node(const struct host *host, const struct decision *decisio
                 if (cpu && step->kind != STEP_UNIT_MOVE)
                         return cpu->topology->node;
         }
-        return decision->intent.node;
+        const struct cpu *asked = decision->intent.cpu >= 0 ? host_cpu(host, decision->intent.cpu) : NULL;
+        return asked ? asked->topology->node : decision->intent.node;
 }
 
 /* What is backed off from: a grow or shrink of a node, or the change of one knob of one object. */
@@ -206,9 +207,12 @@ void planner_report(struct planner *planner, const struct host *host, const stru
                 } else
                         structure = true;
         }
+        int node = decision_node(host, decision);
+        change_key_node(key, sizeof key, "cores", node);
+        /* A core that is being drained is not gone: nothing cools down, but another must not be begun with in the same epoch. */
+        if (!structure && decision->intent.action == INTENT_SHRINK && !change_table_find(&planner->changes, key))
+                remember_change(planner, host, key, 1);
         if (structure) {
-                int node = decision_node(host, decision);
-                change_key_node(key, sizeof key, "cores", node);
                 remember_change(planner, host, key, rules->cool_down_usec);
                 /* it worked: failures before are forgiven, undone trials are not */
                 intent_key(host, decision, key, sizeof key);

@@ -206,6 +206,12 @@ int plan_shrink(struct planning *planning, struct decision *decision, size_t nod
                 decision_refuse(decision, refusal.rule, "%s", refusal.text);
                 return 0;
         }
+        size_t moves_left = planning_moves_left(planning), n_moves = n_units < moves_left ? n_units : moves_left;
+        if (n_units > 0 && n_moves == 0) {
+                decision_refuse(decision, "max-moves-per-epoch", "%zu of at most %u units were moved in this epoch (0 left); CPU %d serves %zu", planning->n_moves,
+                                planning->rules->max_moves_per_epoch, core, n_units);
+                return 0;
+        }
         snprintf(what, sizeof what, "the set of I/O cores of node %d", number);
         change_key_node(key, sizeof key, "cores", number);
         if (change_is_held(planning, decision, key, "cool-down", what))
@@ -214,12 +220,6 @@ int plan_shrink(struct planning *planning, struct decision *decision, size_t nod
         change_key_node(key, sizeof key, "shrink", number);
         if (change_is_held(planning, decision, key, "hold", what))
                 return 0;
-        size_t moves_left = planning_moves_left(planning), n_moves = n_units < moves_left ? n_units : moves_left;
-        if (n_units > 0 && n_moves == 0) {
-                decision_refuse(decision, "max-moves-per-epoch", "%zu of at most %u units were moved in this epoch (0 left); CPU %d serves %zu", planning->n_moves,
-                                planning->rules->max_moves_per_epoch, core, n_units);
-                return 0;
-        }
         double load = planning->cores[core].load;
         r = add_steps(planning, decision, core, n_units, n_moves);
         if (r < 0)
