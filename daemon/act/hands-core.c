@@ -25,7 +25,7 @@ char *actor_worker_ids(const struct actor *actor, const struct plugin_instance *
 void actor_mark_our_cores(const struct actor *actor) {
         for (size_t i = 0; i < journal_n_entries(actor->journal); i++) {
                 const struct journal_entry *entry = journal_entry(actor->journal, i);
-                struct cpu *core = entry->kind == JOURNAL_CORE_ADD ? host_cpu(actor->host, atoi(entry->object)) : NULL;
+                struct cpu *core = entry->kind == JOURNAL_CORE_ADD ? host_cpu(actor->host, (int) strtol(entry->object, NULL, 10)) : NULL;
                 if (core && entry->set_value)
                         core->io_core_ours = core->io_core;
         }
@@ -33,7 +33,7 @@ void actor_mark_our_cores(const struct actor *actor) {
 
 static bool listed(const char *ids, const char *id) {
         size_t length = strlen(id);
-        for (const char *p = ids; *p; p += strcspn(p, " "), p += strspn(p, " "))
+        for (const char *p = ids; p && *p; p += strcspn(p, " "), p += strspn(p, " "))
                 if (strncmp(p, id, length) == 0 && (p[length] == ' ' || p[length] == '\0'))
                         return true;
         return false;
@@ -140,7 +140,7 @@ int actor_take_down_core(struct actor *actor, struct plugin_instance *instance, 
 
 void actor_core_worker(const struct actor *actor, const struct plugin_instance *instance, const struct journal_entry *entry, char *ret) {
         const char *known = entry->kind == JOURNAL_CORE_REMOVE ? entry->old_value : entry->set_value;
-        const struct worker *unconfirmed = known ? NULL : actor_unconfirmed_worker(actor, instance, atoi(entry->object), entry->old_value);
+        const struct worker *unconfirmed = known ? NULL : actor_unconfirmed_worker(actor, instance, (int) strtol(entry->object, NULL, 10), entry->old_value);
         snprintf(ret, IOCORE_ID_MAX, "%s", known ? known : unconfirmed ? unconfirmed->pub.id : "");
 }
 
@@ -148,7 +148,7 @@ int actor_take_down_entry(struct actor *actor, const struct journal_entry *entry
         struct plugin_instance *instance = actor_plugin(actor, entry->plugin);
         if (!instance)
                 return -ENODEV;
-        int cpu = atoi(entry->object);
+        int cpu = (int) strtol(entry->object, NULL, 10);
         char worker[IOCORE_ID_MAX], source[sizeof entry->source];
         memcpy(source, entry->source, sizeof source);
         actor_core_worker(actor, instance, entry, worker);
