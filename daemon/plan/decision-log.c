@@ -4,7 +4,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "daemon/cleanup.h"
 #include "decision-log.h"
 
 /* How many of the newest entries are searched for the same refusal: some policies, each refused for some objects, epoch after epoch. */
@@ -20,15 +19,15 @@ struct decision_log {
 int decision_log_new(struct decision_log **ret, size_t capacity) {
         if (capacity == 0)
                 return -EINVAL;
-        _cleanup_(decision_log_freep) struct decision_log *log = calloc(1, sizeof *log);
-        if (!log)
+        struct decision_log *log = calloc(1, sizeof *log);
+        struct decision **ring = calloc(capacity, sizeof *ring);
+        if (!log || !ring) {
+                free(log);
+                free(ring);
                 return -ENOMEM;
-        log->ring = calloc(capacity, sizeof *log->ring);
-        if (!log->ring)
-                return -ENOMEM;
-        log->capacity = capacity;
-        log->next_id = 1;
-        *ret = TAKE_PTR(log);
+        }
+        *log = (struct decision_log) { .ring = ring, .capacity = capacity, .next_id = 1 };
+        *ret = log;
         return 0;
 }
 

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/cleanup.h"
 #include "intent.h"
 
 /* The first allocation: more than the shipped policies ask for in one epoch. */
