@@ -116,7 +116,7 @@ static bool is_cpu_list(const struct planning *planning, const char *value) {
 static bool is_node(const struct planning *planning, const char *value) {
         size_t length = strlen(value);
         /* no host has a node number of more than 6 digits; so it fits an int */
-        return length > 0 && length <= 6 && strspn(value, "0123456789") == length && host_node(planning->host, atoi(value));
+        return length > 0 && length <= 6 && strspn(value, "0123456789") == length && host_node(planning->host, (int) strtol(value, NULL, 10));
 }
 
 static bool is_text(const char *value) {

@@ -45,7 +45,7 @@ static struct change_memory *change_table_get(struct change_table *table, const 
         size_t index = position(table, key, &found);
         if (found)
                 return &table->entries[index];
-        if (table->n == table->allocated) {
+        if (!table->entries || table->n == table->allocated) {
                 size_t allocated = table->allocated ? table->allocated * 2 : FIRST_ALLOCATION;
                 struct change_memory *entries = reallocarray(table->entries, allocated, sizeof *entries);
                 if (!entries)
