@@ -68,3 +68,4 @@ tests_fuzz_fuzz_planner_SOURCES = tests/fuzz/fuzz-planner.c tests/unit/planner-m
 tests_fuzz_fuzz_planner_LDADD = libiocored.la $(HWLOC_LIBS)
 tests_fuzz_fuzz_planner_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 endif
+EXTRA_DIST += tests/fuzz/run
