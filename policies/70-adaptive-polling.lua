@@ -1,21 +1,23 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
 -- Polls the queues that are kicked often and are served by an I/O core, and gives idle ones their notifications back: elsewhere a worker that polls would
 -- take a VM core's time. Only queues that are in the wrong mode are looked at: the filters run outside of Lua, so that a host where all is well costs a
--- scan of its queues.
+-- scan of its queues now and then.
 
--- queue id -> for how many epochs in a row, and the last of them
+local LOOK = 5 -- epochs between two looks at the queues that are polled: all of them have to be looked at, idle ones too
+
+-- queue id -> for how many looks in a row, and the epoch of the last of them
 local since, last = {}, {}
 local polled = {} -- queue id -> true: was asked for here
 
-local function streak(id, epoch)
-  since[id] = last[id] == epoch - 1 and since[id] + 1 or 1
+local function streak(id, epoch, interval)
+  since[id] = last[id] == epoch - interval and since[id] + 1 or 1
   last[id] = epoch
   return since[id]
 end
 
 local function forget(epoch, exists)
   for id, seen in pairs(last) do
-    if seen < epoch - 1 then
+    if seen < epoch - LOOK then
       since[id], last[id] = nil, nil
     end
   end
@@ -32,7 +34,7 @@ local function poll_busy(host, p)
   busy.min_works, busy.min_load = p.start_kicks, p.start_load
   local left = p.max_changes
   for queue in host:queues(busy) do
-    if streak(queue.id, host.epoch) >= p.start_epochs and left > 0 then
+    if streak(queue.id, host.epoch, 1) >= p.start_epochs and left > 0 then
       left = left - 1
       since[queue.id] = 0
       polled[queue.id] = true
@@ -49,7 +51,7 @@ local function release_idle(host, p)
   idle.max_load = p.stop_load
   local left = p.max_changes
   for queue in host:queues(idle) do
-    if streak(queue.id, host.epoch) >= p.stop_epochs and left > 0 then
+    if streak(queue.id, host.epoch, LOOK) * LOOK >= p.stop_epochs and left > 0 then
       left = left - 1
       since[queue.id], polled[queue.id] = 0, nil
       queue:poll {
@@ -87,8 +89,10 @@ return policy {
   on_epoch = function(host, p)
     if not host.can.poll or host.n_queues == 0 then return end
     poll_busy(host, p)
-    release_stray(host)
-    release_idle(host, p)
+    if host.epoch % LOOK == 0 then
+      release_stray(host)
+      release_idle(host, p)
+    end
     if host.epoch % 100 == 0 then
       forget(host.epoch, function(id) return host:queue(id) ~= nil end)
     end

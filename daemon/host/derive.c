@@ -32,6 +32,8 @@ void host_begin_epoch(struct host *host, uint64_t now_usec) {
         host->epoch++;
         host->last_usec = host->now_usec;
         host->now_usec = now_usec;
+        if (host->n_queues > 0)
+                memset(host->queue_sampled, false, host->n_queues * sizeof *host->queue_sampled);
 }
 
 static void derive_worker(struct host *host, struct worker *worker) {
@@ -166,6 +168,8 @@ static void regroup_queues(struct host *host) {
         host->n_queues_without_unit = 0;
         for (size_t i = 0; i < host->n_queues; i++) {
                 struct unit *unit = (struct unit *) host->queues[i]->pub.unit;
+                host->queues[i]->place = i;
+                host->queue_sampled[i] = host->queues[i]->sampled_epoch == host->epoch;
                 if (unit)
                         unit->n_queues++;
                 else
@@ -216,8 +220,10 @@ static struct queue_sums derive_queues(struct host *host, const struct unit *uni
         for (size_t i = 0; i < unit->n_queues; i++) {
                 struct queue *queue = queues[i];
                 prefetch_queue(host, unit->first_queue + i + QUEUES_AHEAD);
-                if (queue_was_sampled(queue))
+                if (queue_was_sampled(queue)) {
                         derive_queue(host, queue);
+                        host->queue_sampled[queue->place] = true;
+                }
                 if (queue->sampled_epoch != host->epoch)
                         continue;
                 if (queue->n_samples < 2) {
@@ -312,8 +318,10 @@ static void derive_units(struct host *host) {
                 node->n_units_unplaced = node->n_units_unplaced_known = 0;
         }
         for (size_t i = 0; i < host->n_queues_without_unit; i++)
-                if (queue_was_sampled(host->queues_by_unit[i]))
+                if (queue_was_sampled(host->queues_by_unit[i])) {
                         derive_queue(host, host->queues_by_unit[i]);
+                        host->queue_sampled[host->queues_by_unit[i]->place] = true;
+                }
         for (size_t i = 0; i < host->n_units; i++) {
                 struct unit *unit = host->units[i];
                 struct node *node = host_unit_node(host, unit);

@@ -60,6 +60,17 @@ static int reserve(void ***objects, size_t n) {
         return 0;
 }
 
+/* As many flags as reserve() makes room for queues. */
+static int reserve_flags(bool **flags, size_t n) {
+        if ((n & (n - 1)) != 0)
+                return 0;
+        bool *grown = reallocarray(*flags, n == 0 ? 1 : 2 * n, sizeof *grown);
+        if (!grown)
+                return -ENOMEM;
+        *flags = grown;
+        return 0;
+}
+
 static void insert(void **objects, size_t *n, size_t at, void *object) {
         memmove(objects + at + 1, objects + at, (*n - at) * sizeof *objects);
         objects[at] = object;
@@ -191,6 +202,7 @@ struct host *host_free(struct host *host) {
         free_all(host->queues, host->n_queues);
         free_all(host->domains, host->n_domains);
         free(host->queues_by_unit);
+        free(host->queue_sampled);
         free(host->events);
         free(host->cpus);
         free(host->nodes);
@@ -255,7 +267,7 @@ struct queue *host_queue_add(struct host *host, struct plugin_instance *plugin, 
                 return NULL;
         }
         /* Room for the regrouping is made here, so that host_derive() allocates nothing. */
-        if (reserve((void ***) &host->queues_by_unit, host->n_queues) < 0) {
+        if (reserve((void ***) &host->queues_by_unit, host->n_queues) < 0 || reserve_flags(&host->queue_sampled, host->n_queues) < 0) {
                 errno = ENOMEM;
                 return NULL;
         }

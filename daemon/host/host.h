@@ -99,6 +99,7 @@ struct queue {
         } last;
         unsigned n_samples;
         uint64_t sampled_usec;  /* host.now_usec of the newest sample */
+        size_t place;           /* in host.queues; as host.queue_sampled counts */
         uint64_t sampled_epoch; /* epoch of the newest sample: older than the host's epoch = idle, all rates below are then 0 to readers */
 
         double load, load_average;
@@ -169,6 +170,8 @@ struct host {
         /* The queues grouped by unit, those without a unit first, so that the queues of idle workers need not even be looked at.
          * Rebuilt by host_derive() after units or queues came or went: a queue's unit is set once, before the next host_derive(). */
         struct queue **queues_by_unit;
+        /* For each of host.queues, by its place there: was it sampled in this epoch? So that whoever looks for busy queues need not touch the others. */
+        bool *queue_sampled;
         size_t n_queues_without_unit;
         bool queues_regrouped; /* false: to be rebuilt */
         size_t n_domains_stopped;

@@ -138,7 +138,9 @@ static int next_queue(lua_State *lua) {
         struct filter filter = state->kind == OBJECT_FILTER ? *(const struct filter *) state : plain_filter(host, state, OBJECT_QUEUE);
         size_t first = next_index(lua, OBJECT_QUEUE), i = first;
 
-        while (i < host->n_queues && !queue_matches(host, host->queues[i], &filter))
+        /* Work can only be asked of queues that were sampled: the others are passed over without a look at their memory. */
+        bool works = host->queues_regrouped && (filter.min_load > 0 || filter.min_works > 0);
+        while (i < host->n_queues && ((works && !host->queue_sampled[i]) || !queue_matches(host, host->queues[i], &filter)))
                 i++;
         sandbox_charge(lua, (i - first) / OBJECTS_PER_UNIT);
         push_queue(lua, i);

@@ -496,17 +496,18 @@ static void busy_queues_are_polled_and_idle_ones_get_notifications_back(void **s
         set_queue(queue, 0, 0.2);
         run(&fixture, 100);
         assert_true(queue->pub.poll);
+        /* 20 epochs, found at one of the looks that are 5 epochs apart */
         set_queue(queue, 0, 0.01);
-        run(&fixture, 19);
+        run(&fixture, 15);
         assert_true(queue->pub.poll);
-        run(&fixture, 1);
+        run(&fixture, 10);
         assert_false(queue->pub.poll);
         /* not sampled at all since its worker idles */
         set_queue(queue, 5000, 0.2);
         run(&fixture, 3);
         assert_true(queue->pub.poll);
         set_queue(queue, 0, 0);
-        run(&fixture, 21);
+        run(&fixture, 26);
         assert_false(queue->pub.poll);
         still_runs(&fixture);
         fixture_done(&fixture);
@@ -530,7 +531,7 @@ static void only_queues_on_io_cores_are_polled(void **state) {
         run(&fixture, 5);
         assert_true(queue->pub.poll);
         fixture.host.units[0]->core = IOCORE_CPU_ANY;
-        run(&fixture, 2);
+        run(&fixture, 5);
         assert_false(queue->pub.poll);
         /* what somebody else lets poll is left alone while it is busy */
         assert_true(foreign->pub.poll);
