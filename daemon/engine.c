@@ -387,6 +387,7 @@ int engine_reload(struct engine *engine, FILE *errors) {
                 if (info->error[0] != '\0')
                         log_warning("Policy %s: %s", info->name, info->error);
         }
+        engine->n_quiet = 0;
         log_notice("Configuration and policies were reloaded.");
         engine_tell(engine, "reloaded", "", "configuration and policies were reloaded");
         return 0;

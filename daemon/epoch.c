@@ -67,6 +67,7 @@ static void sample_and_derive(struct engine *engine, uint64_t now) {
         bool all = now >= engine->next_full_usec;
         if (all)
                 engine->next_full_usec = now + engine->config->full_sample_usec;
+        engine->host->idle_queues_sampled = all;
         sample_queues(engine, all);
         host_derive(engine->host);
 }
@@ -182,6 +183,22 @@ static void tell_events(struct engine *engine) {
         host_clear_events(engine->host);
 }
 
+/* Nothing works, nothing came or went, and iocored has changed nothing that it might want to take back. */
+static bool host_is_quiet(const struct engine *engine) {
+        const struct host *host = engine->host;
+        if (host->n_events > 0 || journal_n_entries(engine->journal) > 0)
+                return false;
+        for (size_t i = 0; i < host->n_workers; i++)
+                if (host_worker_is_busy(host, host->workers[i]))
+                        return false;
+        return true;
+}
+
+static bool policies_may_rest(struct engine *engine) {
+        engine->n_quiet = host_is_quiet(engine) ? engine->n_quiet + 1 : 0;
+        return engine->n_quiet > QUIET_AFTER && engine->n_quiet % QUIET_EVERY != 0;
+}
+
 static void decide_plan_act(struct engine *engine) {
         intent_list_clear(&engine->intents);
         int r = policy_set_run(engine->policies, engine->host, &engine->intents);
@@ -207,7 +224,7 @@ void engine_epoch(struct engine *engine, uint64_t now_usec) {
         trial_set_observe(engine->trials, engine->host);
         if (engine->mode == MODE_PAUSED)
                 tell_events(engine);
-        else if (engine->host->epoch >= FIRST_DECIDING_EPOCH)
+        else if (engine->host->epoch >= FIRST_DECIDING_EPOCH && !policies_may_rest(engine))
                 decide_plan_act(engine);
         engine_judge(engine);
 

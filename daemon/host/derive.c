@@ -215,7 +215,7 @@ static struct queue_sums derive_queues(struct host *host, const struct unit *uni
                 return sums;
         struct queue **queues = host->queues_by_unit + unit->first_queue;
         /* The queues of an idle worker are read only when somebody asks for everything, and then all of a unit's. */
-        if (!worker_is_busy && !queue_was_sampled(queues[0]))
+        if (!worker_is_busy && (!host->idle_queues_sampled || !queue_was_sampled(queues[0])))
                 return sums;
         for (size_t i = 0; i < unit->n_queues; i++) {
                 struct queue *queue = queues[i];

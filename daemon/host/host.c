@@ -182,6 +182,7 @@ int host_new(struct host **ret, struct topology *topology) {
         host->topology = topology;
         host->ewma_weight = 0.3;
         host->busy_threshold = 0.02;
+        host->idle_queues_sampled = true;
         *ret = TAKE_PTR(host);
         return 0;
 }

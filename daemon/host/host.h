@@ -172,6 +172,8 @@ struct host {
         struct queue **queues_by_unit;
         /* For each of host.queues, by its place there: was it sampled in this epoch? So that whoever looks for busy queues need not touch the others. */
         bool *queue_sampled;
+        /* Were queues of idle workers sampled in this epoch? Set by whoever samples; false spares host_derive() a look at one queue of each idle unit. */
+        bool idle_queues_sampled;
         size_t n_queues_without_unit;
         bool queues_regrouped; /* false: to be rebuilt */
         size_t n_domains_stopped;
