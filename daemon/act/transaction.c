@@ -108,6 +108,14 @@ static int run_unit_move(struct run *run, struct step *step, struct undo *undo) 
         char value[IOCORE_VALUE_MAX];
         struct hand hand;
         int r = hand_find(run->actor, "unit.place", step->object, &hand);
+        if (r >= 0)
+                r = hand_get(&hand, value);
+        /* A VM that ended between two scans must not keep an I/O core from growing or shrinking: of its units nothing is left to be moved. */
+        enum intent_action action = run->decision->intent.action;
+        if (error_is_gone(r) && (action == INTENT_GROW || action == INTENT_SHRINK)) {
+                step->result = STEP_UNCHANGED;
+                return 0;
+        }
         if (r < 0)
                 return r;
         if (step->cpu == IOCORE_CPU_ANY)

@@ -29,8 +29,8 @@ struct actor {
 
 /*
  * Carries out decision->steps in order; fills old_value, new_value, result, error of each step, and sets decision->verdict
- * (DONE, UNCHANGED, FAILED) and, on a failure, text. A step that fails undoes the steps before it, in reverse order. An object that vanished
- * is a failed step (-ENOENT) in a move or a set. A value that somebody else changed since iocored set it: by actor->foreign; MANUAL marks the
+ * (DONE, UNCHANGED, FAILED) and, on a failure, text. A step that fails undoes the steps before it, in reverse order. A unit that vanished is
+ * passed over (STEP_UNCHANGED) in a grow or shrink; any other object that vanished is a failed step (-ENOENT). A value that somebody else changed since iocored set it: by actor->foreign; MANUAL marks the
  * object OBJECT_MANUAL and fails the step with -ESTALE. Returns 0 when done or unchanged, otherwise the error of the failed step.
  */
 int transaction_run(struct actor *actor, struct decision *decision);

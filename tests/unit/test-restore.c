@@ -49,7 +49,7 @@ static void fixture_free(struct fixture *fixture) {
 static int run_steps(struct mock *mock, const char *source, const struct step *steps, size_t n_steps) {
         struct step copy[16];
         memcpy(copy, steps, n_steps * sizeof *copy);
-        struct decision decision = { .verdict = VERDICT_PLANNED, .steps = copy, .n_steps = n_steps };
+        struct decision decision = { .intent.action = INTENT_MOVE, .verdict = VERDICT_PLANNED, .steps = copy, .n_steps = n_steps };
         snprintf(decision.intent.source, sizeof decision.intent.source, "%s", source);
         return transaction_run(&mock->actor, &decision);
 }

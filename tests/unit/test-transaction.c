@@ -72,7 +72,7 @@ static void restart(struct fixture *fixture) {
 #define SET(k, o, v) { .kind = STEP_KNOB_SET, .cpu = IOCORE_CPU_ANY, .knob = k, .object = o, .value = v }
 
 static int run_as(struct fixture *fixture, const char *source, struct step *steps, size_t n_steps, struct decision *ret) {
-        struct decision decision = { .verdict = VERDICT_PLANNED, .steps = steps, .n_steps = n_steps };
+        struct decision decision = { .intent.action = INTENT_MOVE, .verdict = VERDICT_PLANNED, .steps = steps, .n_steps = n_steps };
         snprintf(decision.intent.source, sizeof decision.intent.source, "%s", source);
         int r = transaction_run(&fixture->mock->actor, &decision);
         assert_true(r < 0 ? decision.verdict == VERDICT_FAILED : decision.verdict == VERDICT_DONE || decision.verdict == VERDICT_UNCHANGED);
@@ -197,6 +197,23 @@ static void a_unit_that_iocored_never_moved_is_put_back_after_it_was_sent_home(v
 }
 
 /* --- what cannot be done --- */
+
+static void a_unit_that_vanished_does_not_keep_a_core_from_growing_and_shrinking(void **state) {
+        struct fixture *fixture = *state;
+        struct step grow[] = { CORE_ADD(3), MOVE("u.0", 3), MOVE("u.77", 3), MOVE("u.1", 3) };
+        struct step shrink[] = { CORE_CLOSE(3, "w.3"), MOVE("u.0", IOCORE_CPU_ANY), MOVE("u.1", IOCORE_CPU_ANY), CORE_REMOVE(3, "w.3") };
+        struct decision decision = { .intent.action = INTENT_GROW, .verdict = VERDICT_PLANNED, .steps = grow, .n_steps = 4 };
+        assert_int_equal(transaction_run(&fixture->mock->actor, &decision), 0);
+        assert_int_equal(grow[2].result, STEP_UNCHANGED);
+        assert_string_equal(place_of(fixture, 1), "w.3");
+        fixture->kernel->units[0].exists = false; /* the model does not know it yet */
+        decision = (struct decision) { .intent.action = INTENT_SHRINK, .verdict = VERDICT_PLANNED, .steps = shrink, .n_steps = 4 };
+        assert_int_equal(transaction_run(&fixture->mock->actor, &decision), 0);
+        assert_int_equal(decision.verdict, VERDICT_DONE);
+        assert_int_equal(shrink[1].result, STEP_UNCHANGED);
+        assert_string_equal(place_of(fixture, 1), "w.1");
+        assert_false(host_cpu(fixture->mock->host, 3)->io_core);
+}
 
 static void a_step_that_fails_says_which_and_why(void **state) {
         struct fixture *fixture = *state;
@@ -613,6 +630,7 @@ int main(void) {
                 TEST(home_is_where_the_unit_was_first),
                 TEST(a_unit_whose_first_worker_is_gone_goes_where_units_are_born),
                 TEST(a_unit_that_iocored_never_moved_is_put_back_after_it_was_sent_home),
+                TEST(a_unit_that_vanished_does_not_keep_a_core_from_growing_and_shrinking),
                 TEST(a_step_that_fails_says_which_and_why),
                 TEST(what_no_plugin_can_do_is_not_supported),
                 TEST(a_core_that_iocored_did_not_make_is_not_removed),
