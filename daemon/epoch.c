@@ -104,7 +104,10 @@ static void begin_trial(struct engine *engine, struct decision *entry) {
                 return;
         }
         entry->trial = TRIAL_INCONCLUSIVE;
-        snprintf(entry->trial_text, sizeof entry->trial_text, "not tried: %s", r == -EAGAIN ? "too little was observed before" : strerror(-r));
+        snprintf(entry->trial_text, sizeof entry->trial_text, "not tried: %s",
+                 r == -EAGAIN  ? "too little was observed before"
+                 : r == -EBUSY ? "another trial was running"
+                               : strerror(-r));
 }
 
 int engine_carry_out(struct engine *engine, struct decision *decision, const struct decision **ret) {

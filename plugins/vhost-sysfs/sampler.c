@@ -2,7 +2,7 @@
 /*
  * Counters. Nothing is opened, allocated or formatted here: one pread of a status file per object, or one per attribute where there is no status.
  *
- * The clock of all samples is the class's `cycles`, read once per epoch, before the workers. What is read a little later counts for that moment too: the
+ * The clock of all samples is the class's `cycles`, read before the workers, and once more behind them to see that it was not long ago. What is read a little later counts for that moment too: the
  * delay is nearly the same in each epoch, so it cancels out in the difference of two samples.
  */
 #include <fcntl.h>
@@ -211,9 +211,7 @@ static int sample_worker(struct vhost_sysfs *sysfs, struct vhost_worker *worker,
         return -EINVAL;
 }
 
-int vhost_sample_workers(void *state) {
-        struct vhost_sysfs *sysfs = state;
-
+static int sample_all_workers(struct vhost_sysfs *sysfs) {
         int r = read_clock(sysfs);
         if (r < 0)
                 return r;
@@ -230,6 +228,21 @@ int vhost_sample_workers(void *state) {
                 /* The kernel's `wait` mixes sleep for want of work with waiting for the CPU, so it says nothing here. */
         }
         return 0;
+}
+
+/* Were the counters read so long after the clock that loads would be wrong by more than a sixteenth? So when the daemon lost its CPU in between. */
+static bool clock_is_stale(struct vhost_sysfs *sysfs, uint64_t last) {
+        uint64_t now;
+        return last != 0 && read_counter(sysfs, sysfs->cycles_fd, &now) == 0 && now > sysfs->clock && (now - sysfs->clock) > (sysfs->clock - last) / 16;
+}
+
+int vhost_sample_workers(void *state) {
+        struct vhost_sysfs *sysfs = state;
+        uint64_t last = sysfs->clock;
+
+        int r = sample_all_workers(sysfs);
+        /* once more, not until it succeeds: on a host so busy that it happens again the epoch goes on with what there is */
+        return r == 0 && clock_is_stale(sysfs, last) ? sample_all_workers(sysfs) : r;
 }
 
 /* --- opening ---------------------------------------------------------------------------------------------------------------------- */
