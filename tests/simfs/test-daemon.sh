@@ -18,6 +18,10 @@ epoch_reached() {
   [ "$(ctl status --json | jq .epoch)" -ge "$1" ]
 }
 
+served_by_new_core() {
+  [ "$(ctl units --json | jq '[.[] | select(.core == 0)] | length')" -ge 1 ]
+}
+
 grown() {
   [ "$(last grow | jq -r .verdict)" = done ]
 }
@@ -36,7 +40,8 @@ for generation in 2 1; do
   ok $? "generation $generation: overload makes a second I/O core"
   epoch=$(last grow | jq .epoch)
   [ $((epoch - before)) -le 3 ]; ok $? "generation $generation: at most 3 epochs from overload to devices on the new core ($((epoch - before)))"
-  [ "$(ctl units --json | jq '[.[] | select(.core == 0)] | length')" -ge 1 ]; ok $? "generation $generation: devices are served by the new I/O core"
+  wait_until 10 served_by_new_core
+  ok $? "generation $generation: devices are served by the new I/O core"
   host_control "load 0"
   wait_until 30 sh -c "'$BUILD/iocorectl' decisions --json | jq -e '[.[] | select(.action == \"shrink\" and .verdict == \"done\")] | length > 0'"
   ok $? "generation $generation: when the load is gone the I/O core is given back"
