@@ -94,6 +94,14 @@ is "$?" 1 "and iocored, which had moved it before, does not move it again"
 is "$(unit "$moved" worker)" w.1 "so it stays where it was put"
 is "$(unit "$moved" state)" manual "and is shown as manual"
 
+# --- a host without any vhost interface
+mkdir -p "$host/bare/proc" "$host/bare/sys"
+echo "cpu  0 0 0 0" >"$host/bare/proc/stat"
+printf '[daemon]\nroot = %s\njournal = %s\nbus = none\n[topology]\nsynthetic = %s\n' "$host/bare" "$host/bare/journal" "$topology" >"$host/bare.conf"
+timeout 30 "$BUILD/iocored" --config "$host/bare.conf" >"$host/bare.log" 2>&1
+is "$?" 1 "without a control interface iocored ends with status 1"
+grep -q "looked for /sys/class/vhost.*needs" "$host/bare.log"; ok $? "and says what it looked for and what it would need"
+
 # --- two daemons, configuration errors
 timeout 30 "$BUILD/iocored" --config "$host/iocored.conf" >"$host/second.log" 2>&1
 is "$?" 1 "a second daemon does not start"
@@ -143,14 +151,29 @@ ok $? "a device that vanished is gone from the model"
 ctl move d.6 1 >/dev/null 2>&1
 is "$?" 1 "and cannot be moved any more"
 
+# --- a quiet host: policies rest
+host_daemon_end TERM
+host_kernel_end
+host_kernel "$SOURCE/tests/data/scenarios/idle.json" 2
+host_configure
+host_daemon
+runs() { ctl policy list --json | jq '.[] | select(.name == "dynamic-cores") | .runs'; }
+wait_until 30 epoch_reached 70
+runs_before=$(runs) epoch_before=$(ctl status --json | jq .epoch)
+wait_until 30 epoch_reached $((epoch_before + 40))
+runs_after=$(runs) epoch_after=$(ctl status --json | jq .epoch)
+[ $(((runs_after - runs_before) * 5)) -le $((epoch_after - epoch_before)) ]
+ok $? "on a quiet host policies run in every tenth epoch ($((runs_after - runs_before)) runs in $((epoch_after - epoch_before)) epochs)"
 # --- steady epochs make no open and no close
 if strace -qq -o "$host/strace.true" true 2>/dev/null; then
-  # between two thorough looks at the directories: every tenth scan, one a second
+  # busy queues are read in each epoch; between two thorough looks at the directories, which are a minute apart
   host_daemon_end TERM
+  host_kernel_end
+  host_kernel "$SOURCE/tests/data/scenarios/uneven.json" 2
   POLICIES=$BUILD/policies.d host_configure "[cores]
 max = 1"
   host_daemon
-  wait_until 30 epoch_reached 105
+  wait_until 30 epoch_reached 20
   strace -qq -f -p "$daemon_pid" -o "$host/strace" 2>/dev/null &
   tracer=$!
   wait_until 20 sh -c "[ \$(grep -c epoll_wait '$host/strace') -ge 30 ]"
