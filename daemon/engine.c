@@ -109,19 +109,18 @@ static void tell_plugins(const struct plugin_set *plugins, bool nothing_found) {
         }
 }
 
+/* Logs what fails. *ret is set whenever there are plugins at all, though not those that were asked for (-ENOENT) or not one that has workers (-ENODEV). */
 static int open_plugins(struct plugin_set **ret, const struct config *config, struct host *host) {
-        _cleanup_(plugin_set_freep) struct plugin_set *plugins = NULL;
+        struct plugin_set *plugins = NULL;
         int r = plugin_set_new(&plugins, config, host);
         if (plugins)
                 tell_plugins(plugins, r < 0);
+        *ret = plugins;
         if (r == -ENODEV)
                 log_error("This host has no vhost interface that a plugin of %s can drive: nothing to do.", config->plugin_directory);
         else if (r < 0)
                 log_error("Cannot open the plugins of %s: %s.", config->plugin_directory, strerror(-r));
-        if (r < 0)
-                return r;
-        *ret = TAKE_PTR(plugins);
-        return 0;
+        return r;
 }
 
 static void log_report(const char *when, const struct restore_report *report) {
@@ -250,8 +249,9 @@ int restore_host(const struct config *config, struct restore_report *ret) {
         if (r < 0)
                 return r;
         r = open_plugins(&plugins, config, host);
-        if (r < 0)
+        if (!plugins)
                 return r;
+        /* Each plugin that opens puts back what it had changed; of the others it stays in the journal. */
         struct actor actor = { .host = host, .journal = journal, .plugins = plugin_set_instances(plugins) };
         r = transaction_restore(&actor, NULL, ret);
         log_report("The journal was played back", ret);
@@ -276,10 +276,11 @@ static int on_timer(sd_event_source *source, uint64_t scheduled, void *userdata)
                 uint64_t missed = (after - engine->next_epoch_usec) / epoch + 1;
                 engine->next_epoch_usec += missed * epoch;
                 if (engine->statistics.overruns == 0)
-                        log_warning("An epoch took %" PRIu64 " us, longer than the %" PRIu64 " us configured; further overruns are only counted.",
-                                    engine->statistics.last_epoch_usec, epoch);
+                        log_warning("An epoch began %" PRIu64 " us late and took %" PRIu64 " us, so that %" PRIu64 " of %" PRIu64
+                                    " us each could not begin in time and are left out; further overruns are only counted.",
+                                    engine->statistics.last_late_usec, engine->statistics.last_epoch_usec, missed, epoch);
                 engine->statistics.overruns += missed;
-                engine_tell(engine, "overrun", "", "an epoch took longer than configured");
+                engine_tell(engine, "overrun", "", "an epoch took longer than configured, or began late");
         }
         int r = sd_event_source_set_time(source, engine->next_epoch_usec);
         if (r < 0)
@@ -359,6 +360,17 @@ static void keep_what_needs_a_restart(struct config *config, struct config *old)
         SWAP(config->trial_measure_usec, old->trial_measure_usec);
 }
 
+/* A shorter epoch begins now, not when the long one that was under way ends. */
+static void hasten(struct engine *engine) {
+        uint64_t latest = monotonic_usec() + engine->config->epoch_usec;
+        if (!engine->timer || engine->next_epoch_usec <= latest)
+                return;
+        engine->next_epoch_usec = latest;
+        int r = sd_event_source_set_time(engine->timer, latest);
+        if (r < 0)
+                log_warning("The new epoch begins only with the next one: %s.", strerror(-r));
+}
+
 int engine_reload(struct engine *engine, FILE *errors) {
         if (!engine->load_config)
                 return -EOPNOTSUPP;
@@ -388,6 +400,7 @@ int engine_reload(struct engine *engine, FILE *errors) {
                         log_warning("Policy %s: %s", info->name, info->error);
         }
         engine->n_quiet = 0;
+        hasten(engine);
         log_notice("Configuration and policies were reloaded.");
         engine_tell(engine, "reloaded", "", "configuration and policies were reloaded");
         return 0;

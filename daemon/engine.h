@@ -57,7 +57,7 @@ void engine_set_listener(struct engine *engine, const struct engine_listener *li
 
 /* A client's wish: planned and carried out at once. *ret is the log's entry, valid until the next decision. 0 whatever the verdict; -ENOMEM; -EAGAIN: no second sample yet. */
 int engine_submit(struct engine *engine, const struct intent *intent, const struct decision **ret);
-/* Why would `intent` not be done now? Plans without acting or remembering; the caller frees *ret. */
+/* Why would `intent` not be done now? Plans without acting or remembering; the caller frees *ret. 0; -ENOMEM; -EAGAIN: no second sample yet. */
 int engine_why_not(struct engine *engine, const struct intent *intent, struct decision **ret);
 
 /* Samples everything once (level 2), for a reader, at most once a second. */

@@ -207,8 +207,8 @@ static void decide_plan_act(struct engine *engine) {
         int r = policy_set_run(engine->policies, engine->host, &engine->intents);
         if (r < 0)
                 log_debug("Policies could not be run: %s, trying again in the next epoch.", strerror(-r));
-        undo_stopped_policies(engine);
         tell_events(engine);
+        undo_stopped_policies(engine);
         if (engine->intents.n == 0)
                 return;
         struct plan plan = { 0 };
@@ -225,6 +225,7 @@ void engine_epoch(struct engine *engine, uint64_t now_usec) {
         host_begin_epoch(engine->host, now_usec);
         sample_and_derive(engine, now_usec);
         trial_set_observe(engine->trials, engine->host);
+        undo_stopped_policies(engine); /* by a client, in whatever mode */
         if (engine->mode == MODE_PAUSED)
                 tell_events(engine);
         else if (engine->host->epoch >= FIRST_DECIDING_EPOCH && !policies_may_rest(engine))
@@ -244,6 +245,8 @@ void engine_epoch(struct engine *engine, uint64_t now_usec) {
 
 int engine_submit(struct engine *engine, const struct intent *intent, const struct decision **ret) {
         struct plan plan = { 0 };
+        if (engine->host->epoch < FIRST_DECIDING_EPOCH)
+                return -EAGAIN;
         int r = planner_plan(engine->planner, engine->host, &engine->capabilities, intent, 1, &plan);
         if (r < 0)
                 return r;
@@ -259,6 +262,8 @@ int engine_submit(struct engine *engine, const struct intent *intent, const stru
 
 int engine_why_not(struct engine *engine, const struct intent *intent, struct decision **ret) {
         struct plan plan = { 0 };
+        if (engine->host->epoch < FIRST_DECIDING_EPOCH)
+                return -EAGAIN;
         int r = planner_plan(engine->planner, engine->host, &engine->capabilities, intent, 1, &plan);
         if (r < 0)
                 return r;

@@ -120,6 +120,10 @@ static int run_unit_move(struct run *run, struct step *step, struct undo *undo) 
                 return r;
         if (step->cpu == IOCORE_CPU_ANY)
                 return set_knob(run, step, undo, &hand, NULL);
+        /* It was to become an I/O core by an earlier decision of the same plan, which failed. */
+        const struct cpu *core = host_cpu(run->actor->host, step->cpu);
+        if (!core || !core->io_core)
+                return -ENOENT;
         r = unit_place(&hand, step->cpu, value);
         return r < 0 ? r : set_knob(run, step, undo, &hand, value);
 }

@@ -11,11 +11,11 @@
 #include "daemon/cleanup.h"
 #include "planner-internal.h"
 
-/* Defaults of iocored.conf(5). Five seconds are fifty epochs: long enough for a change to show in averages, short against the load of a VM.
- * A move waits for two workers to finish what they are at: 32 keep an epoch short on any host. */
-#define DEFAULT_HOLD_USEC 5000000u
-#define DEFAULT_COOL_DOWN_USEC 5000000u
-#define DEFAULT_MAX_MOVES 32u
+/* Defaults of iocored.conf(5). Two seconds are twenty epochs: long enough for a change to show in averages, short against the load of a VM. Whether a core
+ * more or less is enough shows sooner. A move waits for two workers to finish what they are at: 16 keep an epoch short on any host. */
+#define DEFAULT_HOLD_USEC 2000000u
+#define DEFAULT_COOL_DOWN_USEC 1000000u
+#define DEFAULT_MAX_MOVES 16u
 
 int planner_rules_init(struct planner_rules *rules) {
         hwloc_bitmap_t reserved = hwloc_bitmap_alloc(), banned = hwloc_bitmap_alloc();

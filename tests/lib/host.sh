@@ -74,7 +74,12 @@ EOF
 host_daemon() {
   "$BUILD/iocored" --config "$host/iocored.conf" "$@" >>"$host/iocored.log" 2>&1 &
   daemon_pid=$!
-  host_until 20 "$BUILD/iocorectl" status || host_fail "iocored did not start" iocored.log
+  # before the second sample it takes no wishes
+  host_until 20 host_sampled || host_fail "iocored did not start" iocored.log
+}
+
+host_sampled() {
+  [ "$("$BUILD/iocorectl" status --json | jq .epoch)" -ge 2 ]
 }
 
 # host_daemon_end [SIGNAL]: ends it; returns its exit status.

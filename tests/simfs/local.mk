@@ -8,5 +8,5 @@ tests_simfs_iocore_simfs_CFLAGS = $(AM_CFLAGS) $(FUSE_CFLAGS) -pthread
 tests_simfs_iocore_simfs_LDADD = libsim-model.la $(FUSE_LIBS) $(CJSON_LIBS) -lpthread
 endif
 
-EXTRA_DIST += tests/simfs/run tests/simfs/lib.sh tests/simfs/test-interface.sh tests/simfs/test-daemon.sh tests/simfs/test-faults.sh tests/simfs/test-rules.sh tests/data/scenarios/demo.json tests/data/scenarios/overload.json tests/data/scenarios/reaction.json tests/data/scenarios/uneven.json \
+EXTRA_DIST += tests/simfs/run tests/simfs/lib.sh tests/simfs/test-interface.sh tests/simfs/test-daemon.sh tests/simfs/test-faults.sh tests/simfs/test-rules.sh tests/simfs/test-engine.sh tests/data/scenarios/demo.json tests/data/scenarios/overload.json tests/data/scenarios/reaction.json tests/data/scenarios/uneven.json \
 	tests/data/scenarios/idle.json tests/data/scenarios/small.json tests/data/scenarios/large.json

@@ -556,6 +556,14 @@ static void who_was_on_a_cpu_before_it_became_an_io_core_stays_there(void **stat
         assert_int_equal(n_entries(fixture), 0);
 }
 
+/* The grow that would have made it one failed in the same epoch. */
+static void no_unit_is_bound_to_a_cpu_that_did_not_become_an_io_core(void **state) {
+        struct fixture *fixture = *state;
+        assert_int_equal(RUN(fixture, NULL, MOVE("u.0", 3)), -ENOENT);
+        assert_string_equal(place_of(fixture, 0), "0-7");
+        assert_int_equal(fixture->kernel->n_writes, 0);
+}
+
 /* Everything that a failed core_add() left behind is in the way of the next one. */
 static void a_core_that_could_not_be_unmade_is_unmade_before_another_is_made(void **state) {
         struct fixture *fixture = *state;
@@ -652,6 +660,7 @@ int main(void) {
                 TEST(a_worker_that_was_there_before_is_never_taken_for_ours),
                 TEST(a_worker_that_was_closed_is_opened_before_its_units_return),
                 cmocka_unit_test_setup_teardown(who_was_on_a_cpu_before_it_became_an_io_core_stays_there, set_up_stock, tear_down),
+                cmocka_unit_test_setup_teardown(no_unit_is_bound_to_a_cpu_that_did_not_become_an_io_core, set_up_stock, tear_down),
                 TEST(a_core_that_could_not_be_unmade_is_unmade_before_another_is_made),
                 TEST(what_cannot_be_put_back_stays_in_the_journal),
                 TEST(only_what_one_source_changed_last_is_put_back),
