@@ -12,4 +12,4 @@ include tests/bench/local.mk
 
 check_PROGRAMS += $(unit_programs)
 TESTS += $(unit_programs)
-EXTRA_DIST += tests/lib/tap.sh tests/lib/host.sh tests/lib/difference.jq tests/dist/run tests/demo/run .ci/run
+EXTRA_DIST += tests/lib/tap.sh tests/lib/host.sh tests/lib/difference.jq tests/dist/run tests/dist/cppcheck-suppressions tests/.clang-tidy tests/demo/run .ci/run

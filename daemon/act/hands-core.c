@@ -115,7 +115,7 @@ int actor_take_down_core(struct actor *actor, struct plugin_instance *instance, 
         struct cpu *core = host_cpu(actor->host, cpu);
         char worker[IOCORE_ID_MAX] = "";
         if (strlen(worker_id) < sizeof worker)
-                strcpy(worker, worker_id);
+                memcpy(worker, worker_id, strlen(worker_id) + 1);
         *ret_gone = false;
 
         int r = -ENOENT;

@@ -229,7 +229,7 @@ int unit_go_home(struct actor *actor, const struct hand *hand, const char *live,
                 if (!original)
                         return -ENOMEM;
                 if (strcmp(live, original) == 0) {
-                        strcpy(ret, live);
+                        memcpy(ret, live, strlen(live) + 1);
                         return hand_forget(actor, hand);
                 }
                 first = hand_set_journaled(actor, hand, live, original, ret, ret_changed);
@@ -241,7 +241,7 @@ int unit_go_home(struct actor *actor, const struct hand *hand, const char *live,
         char home[IOCORE_VALUE_MAX];
         int r = unit_place(hand, IOCORE_CPU_ANY, home);
         if (r >= 0 && strcmp(home, live) == 0)
-                strcpy(ret, live);
+                memcpy(ret, live, strlen(live) + 1);
         else if (r >= 0 && forget) /* there is no way back from home that the journal would have to know */
                 r = set_and_look(hand, live, home, ret, ret_changed);
         else if (r >= 0)

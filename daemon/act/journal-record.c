@@ -56,7 +56,7 @@ static bool copy_member(const cJSON *json, const char *name, char *ret, size_t s
         const char *string = get_string(json, name);
         if (!string || strlen(string) >= size)
                 return false;
-        strcpy(ret, string);
+        memcpy(ret, string, strlen(string) + 1);
         return true;
 }
 

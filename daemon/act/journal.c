@@ -63,9 +63,9 @@ static bool make_key(struct journal_entry *ret, enum journal_kind kind, const ch
         *ret = (struct journal_entry) { .kind = kind };
         if (strlen(plugin) >= sizeof ret->plugin || strlen(knob) >= sizeof ret->knob || strlen(object) >= sizeof ret->object)
                 return false;
-        strcpy(ret->plugin, plugin);
-        strcpy(ret->knob, knob);
-        strcpy(ret->object, object);
+        memcpy(ret->plugin, plugin, strlen(plugin) + 1);
+        memcpy(ret->knob, knob, strlen(knob) + 1);
+        memcpy(ret->object, object, strlen(object) + 1);
         return true;
 }
 
@@ -154,7 +154,7 @@ static int append_line(struct journal *journal, const char *line, size_t length)
 
 static char *format_header(const struct journal *journal, size_t *ret_length) {
         struct journal_record record = { .operation = JOURNAL_HEADER, .pid = getpid() };
-        strcpy(record.boot_id, journal->boot_id);
+        memcpy(record.boot_id, journal->boot_id, strlen(journal->boot_id) + 1);
         return journal_record_format(&record, ret_length);
 }
 
@@ -497,7 +497,7 @@ int journal_cancel(struct journal *journal, enum journal_kind kind, const char *
                 return journal_forget(journal, kind, plugin, knob, object);
         struct journal_entry fixed = *present;
         if (source && strlen(source) < sizeof fixed.source)
-                strcpy(fixed.source, source);
+                memcpy(fixed.source, source, strlen(source) + 1);
         return change(journal, JOURNAL_CANCEL, &fixed, present->old_value, present->set_value, NULL);
 }
 

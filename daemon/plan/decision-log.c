@@ -79,7 +79,7 @@ int decision_log_add(struct decision_log *log, struct decision *decision, const 
                 if (clock_gettime(CLOCK_REALTIME, &now) == 0)
                         decision->usec = (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
         }
-        if (log->n == log->capacity) {
+        if (log->n > 0 && log->n == log->capacity) {
                 decision_free(log->ring[log->oldest]);
                 log->oldest = (log->oldest + 1) % log->capacity;
                 log->n--;

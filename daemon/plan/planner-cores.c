@@ -24,10 +24,12 @@ enum obstacle {
 };
 
 /* Calls are in a loop over the siblings of a CPU that exist in the model; the CPU itself is one of them. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): `i` is a name that the macro declares */
 #define FOR_EACH_SIBLING(i, host, cpu)                                                                                                             \
         for (size_t i = 0; i < (host)->n_cpus; i++)                                                                                                \
                 if ((int) i == (cpu) ||                                                                                                            \
                     ((host)->cpus[cpu].topology->siblings && hwloc_bitmap_isset((host)->cpus[cpu].topology->siblings, (unsigned) i)))
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 /* An I/O core, or taken by one. */
 static bool is_taken(const struct planning *planning, int cpu) {
