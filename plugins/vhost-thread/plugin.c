@@ -162,6 +162,14 @@ static int set_and_read_back(struct vhost_state *state, pid_t id, const struct a
         return 0;
 }
 
+/* The decision only has an errno: what to look at is told here, once until it is mended. */
+static void tell_blocked(struct vhost_state *state, struct vhost_thread *thread, const char *value) {
+        if (!thread->told_blocked)
+                state->services->log(state->context, LOG_WARNING, "%s: blocked from CPUs %.64s by the cpuset of its cgroup, or these CPUs are offline",
+                                     thread->worker->id, value);
+        thread->told_blocked = true;
+}
+
 static int place_set(void *userdata, const char *object, const char *value, char *ret_value, size_t size) {
         struct vhost_state *state = userdata;
         struct vhost_thread *thread;
@@ -174,8 +182,11 @@ static int place_set(void *userdata, const char *object, const char *value, char
         if (r < 0)
                 return r;
         r = set_and_read_back(state, thread->id, &wanted, &really);
+        if (r == -EINVAL)
+                tell_blocked(state, thread, value);
         if (r < 0)
                 return r;
+        thread->told_blocked = false;
         thread->worker->cpu = affinity_only_cpu(&really);
         thread->unit->manual = vhost_is_bound_elsewhere(state, thread);
         thread->placed = thread->worker->cpu;

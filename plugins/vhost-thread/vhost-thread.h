@@ -22,6 +22,7 @@ struct vhost_thread {
         int schedstat;       /* kept open; -1 when it cannot be had */
         int placed;          /* the CPU that iocored bound it to last, or IOCORE_CPU_ANY */
         bool told;           /* that its schedstat cannot be read */
+        bool told_blocked;   /* that its cpuset kept it from where it was wanted; until a place is taken again */
         struct iocore_worker *worker;
         struct iocore_unit *unit;
 };

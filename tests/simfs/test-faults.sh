@@ -79,7 +79,8 @@ for when in before after; do
     host_daemon_end TERM
   done
 done
-[ "$kills" -ge 20 ]; ok $? "there were at least 10 writes to be killed before and after ($kills kills)"
+# at 80 the loops would have ended before the writes did
+[ "$kills" -ge 20 ] && [ "$kills" -lt 80 ]; ok $? "there were at least 10 writes to be killed before and after ($kills kills)"
 
 # the restorer itself is killed in the middle, and runs again
 for n in 1 2 3; do

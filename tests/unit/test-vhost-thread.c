@@ -508,8 +508,15 @@ static void a_place_that_the_cpuset_forbids_changes_nothing(void **test_state) {
         put_kernel_thread(context);
         open_plugin(context);
         context->threads[0].mask = context->threads[0].cpuset = 0xf0;
+        unsigned before = context->n_messages;
         assert_int_equal(place(context, "t.120", "3", value), -EINVAL);
         assert_int_equal(context->threads[0].mask, 0xf0);
+        assert_int_equal(context->n_messages, before + 1);
+        assert_int_equal(place(context, "t.120", "3", value), -EINVAL);
+        assert_int_equal(context->n_messages, before + 1); /* told once */
+        assert_int_equal(place(context, "t.120", "4", value), 0);
+        assert_int_equal(place(context, "t.120", "3", value), -EINVAL);
+        assert_int_equal(context->n_messages, before + 2); /* and again when it had been mended */
 }
 
 static void a_mask_that_was_not_taken_is_put_back(void **test_state) {
