@@ -5,9 +5,11 @@
 
 -- Per node: hot, calm, idle: for how many epochs in a row there was reason to grow, to shrink, to release the last core.
 local nodes = {}
-local tried = {}  -- unit id -> epoch in which its placement was last asked for
+local retry, delay = {}, {} -- unit id -> epoch before which its placement is not asked for again, and how long that was put off
+local asked = { epoch = 0, n = 0 } -- placements asked for in that epoch, or infinite: something larger was
+local crowded = 0 -- for how many epochs in a row a worker without a CPU of its own was full
 
-local RETRY_PLACEMENT = 100  -- epochs until a unit that could not be placed is tried again
+local RETRY_PLACEMENT = 256  -- epochs at most until a unit that could not be placed is tried again
 local LOOK_FOR_UNPLACED = 10 -- epochs between two looks for idle units without an I/O core
 local MAX_WAIT = 64          -- epochs at most between two requests that are refused
 local REGRET = 60            -- seconds within which growing again means that the shrink was wrong
@@ -28,6 +30,7 @@ local function note_request(state, host)
   local wait = 1
   for _ = 3, state.asked do wait = math.min(wait * 2, MAX_WAIT) end
   state.not_before = host.epoch + wait
+  asked.epoch, asked.n = host.epoch, math.huge -- it moves units itself
 end
 
 local function note_change(state, host, cores)
@@ -61,6 +64,38 @@ local function start_first(host, node, p, state)
     evidence = { unplaced_load = average, start_load = p.start_load, epochs = state.hot, vm_idle = node.vm.idle },
   }
   note_request(state, host)
+end
+
+-- A worker on the VM cores that is full hides what its units want: shared by several nodes, it keeps the load of each of them below start_load.
+local function full_worker(host, p)
+  for worker in host:workers() do
+    if not worker.cpu and worker.sampled and worker.load > 1 - p.grow_below_idle then return worker end
+  end
+end
+
+local function serves(worker, node)
+  for unit in node:units { placed = false, manual = false, min_load = 0.001 } do
+    if unit.worker == worker.id then return true end
+  end
+end
+
+-- The node with the largest part of it gets its first I/O core; whether the others need one, too, is seen when that one is at work.
+local function relieve(host, p, candidates)
+  local worker, most = full_worker(host, p)
+  for _, node in ipairs(worker and candidates or {}) do
+    if (not most or node.unplaced_load_average > most.unplaced_load_average) and host.epoch >= state_of(node).not_before and
+        vm_can_spare(node, p, node.unplaced_load) and serves(worker, node) then
+      most = node
+    end
+  end
+  crowded = count(most, crowded)
+  if crowded < p.grow_epochs + 1 then return end
+  most:grow {
+    reason = string.format("%s, shared on VM cores, is full: %.2f cores of its I/O are this node's", worker.id, most.unplaced_load_average),
+    evidence = { worker_load = worker.load, unplaced_load = most.unplaced_load_average, epochs = crowded, vm_idle = most.vm.idle },
+  }
+  note_request(state_of(most), host)
+  crowded = 0
 end
 
 local function grow(host, node, p, state)
@@ -112,13 +147,18 @@ local function shrink(host, node, p, state)
   end
 end
 
--- Onto the least loaded I/O core of its node, if there is one.
+-- Onto the least loaded I/O core of its node, if there is one. Only so many in one epoch: the planner moves no more, and the rest comes next.
 local function place(host, p, unit, why)
   if not p.place_units or unit.manual or unit.core then return end
   local node = unit.node and host:node(unit.node)
   local core = node and node.io.idlest
   if not core then return end
-  tried[unit.id] = host.epoch
+  if asked.epoch ~= host.epoch then asked.epoch, asked.n = host.epoch, 0 end
+  if asked.n >= p.max_placed then return end
+  asked.n = asked.n + 1
+  local id = unit.id
+  delay[id] = math.min(2 * (delay[id] or 1), RETRY_PLACEMENT)
+  retry[id] = host.epoch + delay[id]
   unit:move {
     to = core,
     reason = string.format("%s on no I/O core, CPU %d is the least loaded of its node", why, core.cpu),
@@ -129,8 +169,8 @@ end
 local function place_rest(host, node, p)
   if node.n_unplaced == 0 or (node.unplaced_load < 0.05 and host.epoch % LOOK_FOR_UNPLACED ~= 0) then return end
   for unit in node:units { placed = false, manual = false } do
-    local last = tried[unit.id]
-    if not last or host.epoch - last >= RETRY_PLACEMENT then place(host, p, unit, "unit") end
+    if asked.epoch == host.epoch and asked.n >= p.max_placed then return end
+    if host.epoch >= (retry[unit.id] or 0) then place(host, p, unit, "unit") end
   end
 end
 
@@ -147,6 +187,7 @@ return policy {
     shrink_fill = { default = 0.7, min = 0.1, max = 0.9, doc = "How full the remaining I/O cores may be after one was given back." },
     shrink_epochs = { default = 20, min = 1, max = 100000, unit = "epochs", doc = "For how long a reason to shrink must hold; longer after one that was wrong." },
     place_units = { default = true, doc = "Whether units that are on no I/O core are moved to the least loaded one of their node." },
+    max_placed = { default = 16, min = 1, max = 1000, doc = "Of such units, how many are moved in one epoch." },
     prove_growth = { default = false, doc = "Whether a further I/O core is given back again unless bytes per second rose with it." },
   },
 
@@ -154,25 +195,36 @@ return policy {
     if unit then
       place(host, p, unit, "new unit")
     else
-      tried[id] = nil
+      retry[id], delay[id] = nil, nil
     end
   end,
 
   on_epoch = function(host, p)
+    local candidates
     for node in host:nodes() do
       local state = state_of(node)
       local cores = node.io.cores
       if cores ~= state.cores then note_change(state, host, cores) end
       if cores == 0 then
         start_first(host, node, p, state)
+        -- less would be given back at once
+        local average = node.unplaced_load_average
+        if average < p.start_load and average > p.stop_load then
+          candidates = candidates or {}
+          candidates[#candidates + 1] = node
+        end
       else
         -- a worker that was not sampled twice yet says nothing, neither for nor against
         if node.io.sampled then
           grow(host, node, p, state)
           if state.hot == 0 then shrink(host, node, p, state) end
         end
-        place_rest(host, node, p)
       end
+    end
+    if candidates then relieve(host, p, candidates) else crowded = 0 end
+    -- after all that changes the number of cores, which must not want for moves
+    for node in host:nodes() do
+      if node.io.cores > 0 then place_rest(host, node, p) end
     end
   end,
 }

@@ -97,6 +97,70 @@ static void the_first_core_comes_on_the_second_epoch_of_load_and_takes_the_nodes
         fixture_done(&fixture);
 }
 
+static void a_full_worker_shared_by_nodes_is_overload(void **state) {
+        struct fixture fixture;
+
+        (void) state;
+        start(&fixture, 4, 4, "50-dynamic-cores.lua");
+        for (int node = 0; node < 4; node++)
+                add_units(&fixture, node == 2 ? 3 : 2, node, 0);
+        /* one worker on the VM cores for all: each node has a part of it that would not be worth an I/O core */
+        struct worker worker = { .pub = { .id = "w.1", .cpu = IOCORE_CPU_ANY, .shared = true, .is_default = true }, .n_samples = 2, .load = 0.8, .load_average = 0.8 };
+        struct worker *workers[] = { &worker };
+        fixture.host.workers = workers;
+        fixture.host.n_workers = 1;
+        for (size_t i = 0; i < fixture.host.n_units; i++)
+                fixture.host.units[i]->pub.worker = &worker.pub;
+        set_loads(&fixture, 0.1);
+        run(&fixture, 50);
+        assert_int_equal(fixture.intents.n, 0);
+        worker.load = 1;
+        unsigned n = 0;
+        do {
+                assert_true(++n <= 3);
+                fixture_epoch(&fixture);
+        } while (fixture.intents.n == 0);
+        /* only one: the others are judged again when the worker has less to do */
+        assert_int_equal(fixture.intents.n, 1);
+        assert_int_equal(fixture.intents.intents[0].action, INTENT_GROW);
+        assert_int_equal(fixture.intents.intents[0].node, 2);
+        assert_non_null(strstr(fixture.intents.intents[0].reason, "w.1"));
+        fixture_carry_out(&fixture);
+        worker.load = 0.7;
+        run(&fixture, 50);
+        assert_int_equal(fixture.host.nodes[0].n_io_cores + fixture.host.nodes[1].n_io_cores + fixture.host.nodes[3].n_io_cores, 0);
+        assert_int_equal(fixture.host.nodes[2].n_io_cores, 1);
+        still_runs(&fixture);
+        fixture.host.workers = NULL;
+        fixture.host.n_workers = 0;
+        fixture_done(&fixture);
+}
+
+static void many_units_are_placed_in_steps_that_the_planner_carries_out(void **state) {
+        struct fixture fixture;
+
+        (void) state;
+        start(&fixture, 1, 4, "50-dynamic-cores.lua");
+        fixture_set_core(&fixture, 0, true, false);
+        add_units(&fixture, 100, 0, 0.006);
+        size_t placed = 0, refused = 0;
+        for (unsigned epoch = 0; epoch < 80 && placed < 100; epoch++) {
+                fixture_epoch(&fixture);
+                assert_true(fixture.intents.n <= 16);
+                /* a planner that is configured to let through only four moves an epoch */
+                refused += fixture.intents.n > 4 ? fixture.intents.n - 4 : 0;
+                fixture.intents.n = fixture.intents.n > 4 ? 4 : fixture.intents.n;
+                fixture_carry_out(&fixture);
+                placed = 0;
+                for (size_t i = 0; i < fixture.host.n_units; i++)
+                        placed += fixture.host.units[i]->core == 0;
+        }
+        assert_true(refused > 0);
+        assert_int_equal(placed, 100);
+        still_runs(&fixture);
+        fixture_done(&fixture);
+}
+
 static void overload_is_answered_on_its_second_epoch(void **state) {
         struct fixture fixture;
 
@@ -642,6 +706,8 @@ static void the_example_of_the_manual_does_what_it_says(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(the_first_core_comes_on_the_second_epoch_of_load_and_takes_the_nodes_units),
+                cmocka_unit_test(a_full_worker_shared_by_nodes_is_overload),
+                cmocka_unit_test(many_units_are_placed_in_steps_that_the_planner_carries_out),
                 cmocka_unit_test(overload_is_answered_on_its_second_epoch),
                 cmocka_unit_test(six_threads_that_want_a_cpu_each_are_gathered_then_spread_then_given_back),
                 cmocka_unit_test(busy_vm_cores_are_not_taken),
