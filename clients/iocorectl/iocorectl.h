@@ -95,6 +95,8 @@ int client_call(struct client *client, const char *member, sd_bus_message **ret,
 int client_error(struct client *client, const sd_bus_error *error, int r);
 /* The state's sections (NULL-terminated; NULL: all but queues), parsed. */
 int client_state(struct client *client, char **sections, cJSON **ret);
+/* The newest `limit` (0: all) decisions after the number `since`, the oldest first, as an array of objects. Returns an exit status. */
+int client_decisions(struct client *client, uint64_t since, uint32_t limit, cJSON **ret);
 /* The next complete value of `message` as JSON. 0 or -errno. */
 int message_to_json(sd_bus_message *message, cJSON **ret);
 /* The names of struct members in order, for a struct that was read as an array. Takes nothing; the caller frees *ret. 0 or -ENOMEM. */

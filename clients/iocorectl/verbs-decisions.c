@@ -202,14 +202,14 @@ static int on_decided(sd_bus_message *message, void *userdata, sd_bus_error *err
         return 0;
 }
 
-static int fetch_decisions(struct client *client, cJSON **ret) {
+int client_decisions(struct client *client, uint64_t since, uint32_t limit, cJSON **ret) {
         static const char *const names[] = {"id",   "usec", "epoch",   "source", "action", "object",
                                             "node", "cpu",  "verdict", "rule",   "text",   "reason", "repeated"};
         _cleanup_(message_freep) sd_bus_message *reply = NULL;
         _cleanup_(json_freep) cJSON *array = NULL;
         int status, r;
 
-        status = client_call(client, "Decisions", &reply, "tu", client->since, client->limit);
+        status = client_call(client, "Decisions", &reply, "tu", since, limit);
         if (status != EXIT_OK)
                 return status;
         r = message_to_json(reply, &array);
@@ -226,7 +226,7 @@ static int follow_decisions(struct client *client) {
 
         status = follow_begin(&follower, "Decided", on_decided);
         if (status == EXIT_OK)
-                status = fetch_decisions(client, &decisions);
+                status = client_decisions(client, client->since, client->limit, &decisions);
         if (status != EXIT_OK)
                 return status;
         cJSON_ArrayForEach(decision, decisions) {
@@ -249,7 +249,7 @@ int verb_decisions(struct client *client, char **arguments, int n) {
         (void) arguments, (void) n;
         if (client->follow)
                 return follow_decisions(client);
-        status = fetch_decisions(client, &decisions);
+        status = client_decisions(client, client->since, client->limit, &decisions);
         return status != EXIT_OK ? status : show_table(client, decisions, columns, ELEMENTSOF(columns));
 }
 

@@ -79,9 +79,64 @@ static double total_load(const cJSON *state) {
         return load;
 }
 
-static void show_line(const cJSON *state, bool utf8) {
+/* What of all that was decided since the line before is told: the one that changes most, and how many others there were. */
+struct told {
+        uint64_t id; /* newest decision that was looked at */
+        char text[1024];
+};
+
+/* The number of I/O cores matters more than where a unit is, and that more than any other knob. */
+static int weight(const cJSON *decision) {
+        const char *verdict = json_text(decision, "verdict"), *action = json_text(decision, "action");
+
+        if (strcmp(verdict, "done") != 0 && strcmp(verdict, "would") != 0 && strcmp(verdict, "failed") != 0 && strcmp(verdict, "undone") != 0)
+                return 0;
+        return strcmp(action, "grow") == 0 || strcmp(action, "shrink") == 0 ? 3 : strcmp(action, "move") == 0 ? 2 : 1;
+}
+
+static void tell(struct told *told, const cJSON *decision, unsigned others) {
+        char more[32] = "";
+
+        if (others > 0)
+                (void) snprintf(more, sizeof(more), " (and %u more)", others);
+        (void) snprintf(told->text, sizeof(told->text), "  %s #%.0f %s: %s%s", json_text(decision, "verdict"), json_number(decision, "id", 0),
+                        json_text(decision, "action"), json_text(decision, "text"), more);
+}
+
+static int look_at_decisions(struct client *client, struct told *told) {
+        _cleanup_(json_freep) cJSON *decisions = NULL;
+        const cJSON *decision, *best = NULL;
+        unsigned n = 0;
+
+        int status = client_decisions(client, told->id, 0, &decisions);
+        if (status != EXIT_OK)
+                return status;
+        cJSON_ArrayForEach(decision, decisions) {
+                told->id = (uint64_t) json_number(decision, "id", 0);
+                if (weight(decision) == 0)
+                        continue;
+                n++;
+                if (!best || weight(decision) >= weight(best))
+                        best = decision;
+        }
+        if (best)
+                tell(told, best, n - 1);
+        return EXIT_OK;
+}
+
+/* The first line tells what was last, whenever that was. */
+static void look_back(const cJSON *state, struct told *told) {
+        const cJSON *decision = cJSON_GetObjectItemCaseSensitive(state, "last_decision");
+
+        if (!decision)
+                return;
+        told->id = (uint64_t) json_number(decision, "id", 0);
+        tell(told, decision, 0);
+}
+
+static void show_line(const cJSON *state, const struct told *told, bool utf8) {
         const cJSON *nodes = cJSON_GetObjectItemCaseSensitive(state, "nodes"), *cores = cJSON_GetObjectItemCaseSensitive(state, "cores");
-        const cJSON *decision = cJSON_GetObjectItemCaseSensitive(state, "last_decision"), *node;
+        const cJSON *node;
         const int cells = cJSON_GetArraySize(nodes) > 2 ? BAR_CELLS_MANY_NODES : BAR_CELLS;
         struct line line = {.n = 0};
         struct winsize window;
@@ -97,9 +152,8 @@ static void show_line(const cJSON *state, bool utf8) {
         }
         fputs(line.text, stdout);
 
-        if (decision) {
-                (void) snprintf(text, sizeof(text), "  %s #%.0f %s: %s", json_text(decision, "verdict"), json_number(decision, "id", 0),
-                                json_text(decision, "action"), json_text(decision, "text"));
+        if (told->text[0]) {
+                (void) snprintf(text, sizeof(text), "%s", told->text);
                 if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0)
                         text[fitting(text, window.ws_col > line.columns ? window.ws_col - line.columns : 0)] = '\0';
                 show_text(text);
@@ -131,6 +185,7 @@ static int show_json_line(const cJSON *state) {
 int verb_watch(struct client *client, char **arguments, int n) {
         static char *sections[] = {(char *) "nodes", (char *) "cores", NULL};
         const bool utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+        struct told told = {.id = 0};
         struct timespec next;
         int status = EXIT_OK;
 
@@ -155,10 +210,15 @@ int verb_watch(struct client *client, char **arguments, int n) {
                 status = client_state(client, sections, &state);
                 if (status != EXIT_OK)
                         break;
-                if (client->json)
+                if (client->json) {
                         status = show_json_line(state);
-                else
-                        show_line(state, utf8);
+                        continue;
+                }
+                if (i == 0)
+                        look_back(state, &told);
+                else if ((status = look_at_decisions(client, &told)) != EXIT_OK)
+                        break;
+                show_line(state, &told, utf8);
         }
         return status;
 }

@@ -111,7 +111,7 @@ static void a_full_worker_shared_by_nodes_is_overload(void **state) {
         fixture.host.n_workers = 1;
         for (size_t i = 0; i < fixture.host.n_units; i++)
                 fixture.host.units[i]->pub.worker = &worker.pub;
-        set_loads(&fixture, 0.1);
+        set_loads(&fixture, 0.09);
         run(&fixture, 50);
         assert_int_equal(fixture.intents.n, 0);
         worker.load = 1;
