@@ -22,6 +22,7 @@ struct engine_listener {
         void (*decided)(void *userdata, const struct decision *decision);
         void (*event)(void *userdata, const char *kind, const char *object, const char *text); /* "core-added" "device-removed" "policy-stopped" "foreign-change" "mode" "reloaded" "overrun" ... */
         void (*epoch)(void *userdata);
+        bool tells_decisions; /* decided() shows them where the log goes, too: they are not logged */
 };
 
 struct engine_statistics {

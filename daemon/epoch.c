@@ -139,7 +139,8 @@ int engine_carry_out(struct engine *engine, struct decision *decision, const str
         engine->statistics.decisions++;
         if (entry->verdict == VERDICT_DONE && entry->intent.trial != TRIAL_NONE)
                 begin_trial(engine, decision_log_find_for_update(engine->log, entry->id));
-        log_decision(entry);
+        if (!engine->listener.tells_decisions)
+                log_decision(entry);
         if (engine->listener.decided)
                 engine->listener.decided(engine->listener.userdata, entry);
         return 0;

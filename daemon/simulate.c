@@ -112,7 +112,9 @@ int simulate_run(struct config *config, FILE *output) {
         if (!host)
                 return -ENODEV;
         struct simulation simulation = { .engine = engine, .output = output };
-        engine_set_listener(engine, &(struct engine_listener) { .userdata = &simulation, .decided = print_decision });
+        engine_set_listener(engine, &(struct engine_listener) { .userdata = &simulation, .decided = print_decision, .tells_decisions = true });
+        /* in its order with what policies log */
+        (void) setvbuf(output, NULL, _IOLBF, 0);
         while (!host->plugin->ended(host->state)) {
                 now += epoch_usec;
                 r = host->plugin->advance(host->state, epoch_usec);

@@ -237,11 +237,27 @@ static int follow_decisions(struct client *client) {
         return follow(&follower);
 }
 
+/* For the table: a decision about a node or a CPU has no object of its own. */
+static void add_targets(cJSON *decisions) {
+        cJSON *decision;
+
+        cJSON_ArrayForEach(decision, decisions) {
+                const double node = json_number(decision, "node", -1), cpu = json_number(decision, "cpu", -1);
+                char target[32] = "";
+
+                if (json_text(decision, "object")[0] == '\0' && node >= 0)
+                        (void) snprintf(target, sizeof(target), "node %.0f", node);
+                else if (json_text(decision, "object")[0] == '\0' && cpu >= 0)
+                        (void) snprintf(target, sizeof(target), "CPU %.0f", cpu);
+                cJSON_AddStringToObject(decision, "target", target[0] ? target : json_text(decision, "object"));
+        }
+}
+
 int verb_decisions(struct client *client, char **arguments, int n) {
         static const struct column columns[] = {
                 {"ID", "id", COLUMN_ID, false},           {"TIME", "usec", COLUMN_TIME, false},  {"VERDICT", "verdict", COLUMN_WORD, false},
                 {"RULE", "rule", COLUMN_TEXT, false},     {"WHO", "source", COLUMN_TEXT, false}, {"ACTION", "action", COLUMN_TEXT, false},
-                {"OBJECT", "object", COLUMN_TEXT, false}, {"WHAT", "text", COLUMN_TEXT, true},   {"WHY", "reason", COLUMN_TEXT, true},
+                {"OBJECT", "target", COLUMN_TEXT, false}, {"WHAT", "text", COLUMN_TEXT, true},   {"WHY", "reason", COLUMN_TEXT, true},
         };
         _cleanup_(json_freep) cJSON *decisions = NULL;
         int status;
@@ -250,6 +266,8 @@ int verb_decisions(struct client *client, char **arguments, int n) {
         if (client->follow)
                 return follow_decisions(client);
         status = client_decisions(client, client->since, client->limit, &decisions);
+        if (status == EXIT_OK && !client->json)
+                add_targets(decisions);
         return status != EXIT_OK ? status : show_table(client, decisions, columns, ELEMENTSOF(columns));
 }
 

@@ -167,11 +167,12 @@ int plan_grow(struct planning *planning, struct decision *decision, size_t node)
                 r = even_out(planning, decision, &taking);
         if (r < 0)
                 return r;
+        const char *plural = taking.n_moved == 1 ? "" : "s";
         if (taking.n_moved < taking.n_wanted)
-                decision_planned(decision, "CPU %d becomes I/O core number %zu of node %d and takes %zu units with %.2f cores of work; more of them are left where they are by max-moves-per-epoch, max-devices-per-worker or share-within.",
-                                 cpu, n_before + 1, number, taking.n_moved, planning->cores[cpu].load);
+                decision_planned(decision, "CPU %d becomes I/O core number %zu of node %d and takes %zu unit%s with %.2f cores of work; more of them are left where they are by max-moves-per-epoch, max-devices-per-worker or share-within.",
+                                 cpu, n_before + 1, number, taking.n_moved, plural, planning->cores[cpu].load);
         else
-                decision_planned(decision, "CPU %d becomes I/O core number %zu of node %d and takes %zu units with %.2f cores of work.", cpu, n_before + 1, number,
-                                 taking.n_moved, planning->cores[cpu].load);
+                decision_planned(decision, "CPU %d becomes I/O core number %zu of node %d and takes %zu unit%s with %.2f cores of work.", cpu, n_before + 1, number,
+                                 taking.n_moved, plural, planning->cores[cpu].load);
         return 0;
 }

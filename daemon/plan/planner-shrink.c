@@ -228,7 +228,7 @@ int plan_shrink(struct planning *planning, struct decision *decision, size_t nod
                 decision_planned(decision, "%zu of the %zu units of CPU %d leave it now, as many as max-moves-per-epoch allows; it stays an I/O core of node %d until the rest have left.",
                                  n_moves, n_units, core, number);
         else
-                decision_planned(decision, "CPU %d, with %.2f cores of work, is an I/O core of node %d no more (%zu left); its %zu units go %s.", core, load, number,
-                                 n_before - 1, n_units, n_before > 1 ? "to other I/O cores" : "home");
+                decision_planned(decision, "CPU %d, with %.2f cores of work, is an I/O core of node %d no more (%zu left); its %zu unit%s go%s %s.", core, load, number,
+                                 n_before - 1, n_units, n_units == 1 ? "" : "s", n_units == 1 ? "es" : "", n_before > 1 ? "to other I/O cores" : "home");
         return 0;
 }
