@@ -60,10 +60,21 @@ static bool is_manual(const struct host *host, const char *kind, const char *obj
                (queue && queue->state == OBJECT_MANUAL);
 }
 
+static bool core_is_of(const struct engine *engine, int cpu, const char *source) {
+        for (size_t i = 0; i < journal_n_entries(engine->journal); i++) {
+                const struct journal_entry *entry = journal_entry(engine->journal, i);
+                if (entry->kind == JOURNAL_CORE_ADD && strtol(entry->object, NULL, 10) == cpu)
+                        return strcmp(entry->source, source) == 0;
+        }
+        return false;
+}
+
 /* Whoever decided since, and it may have been a client, decided for good: only what is still as this step left it goes back. */
-static bool still_holds(const struct engine *engine, const struct step *step) {
-        if (step->kind == STEP_CORE_ADD || step->kind == STEP_CORE_REMOVE)
+static bool still_holds(const struct engine *engine, const struct step *step, const char *source) {
+        if (step->kind == STEP_CORE_REMOVE)
                 return true;
+        if (step->kind == STEP_CORE_ADD)
+                return core_is_of(engine, step->cpu, source);
         const char *kind = step->kind == STEP_UNIT_MOVE ? "unit.place" : step->kind == STEP_CORE_CLOSE ? "worker.locked" : step->knob;
         if (is_manual(engine->host, kind, step->object))
                 return false;
@@ -97,7 +108,7 @@ static struct decision *invert(const struct engine *engine, const struct decisio
         for (int pass = 0; pass < 2; pass++)
                 for (size_t i = decision->n_steps; i-- > 0;) {
                         const struct step *step = &decision->steps[i];
-                        if (makes_room(step->kind) == (pass == 0) && step->result == STEP_DONE && still_holds(engine, step) &&
+                        if (makes_room(step->kind) == (pass == 0) && step->result == STEP_DONE && still_holds(engine, step, decision->intent.source) &&
                             invert_step(step, removed_cpu, &inverse->steps[inverse->n_steps]))
                                 inverse->n_steps++;
                 }

@@ -111,7 +111,9 @@ size_t planning_moves_left(const struct planning *planning);
 bool pattern_matches(char *const *patterns, const char *string);
 /* True (refused): the unit itself may not be touched: banned, manual. */
 bool unit_is_off_limits(const struct planning *planning, size_t unit, struct refusal *refusal);
-/* True (refused): the I/O core may neither be given units nor be removed: banned, reserved, isolated, offline, manual. */
+/* True (refused): the CPU stays what it is, I/O core or not: banned, manual. */
+bool core_is_untouchable(const struct planning *planning, int cpu, struct refusal *refusal);
+/* True (refused): the CPU may neither become an I/O core nor be given units: that, or reserved, isolated, offline. */
 bool core_is_off_limits(const struct planning *planning, int cpu, struct refusal *refusal);
 /* True (refused): no more room on `cpu` for this unit: max-devices-per-worker, share-within. */
 bool core_has_no_room(const struct planning *planning, int cpu, size_t unit, struct refusal *refusal);

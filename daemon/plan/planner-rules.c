@@ -110,20 +110,30 @@ bool unit_is_off_limits(const struct planning *planning, size_t index, struct re
         return false;
 }
 
+bool core_is_untouchable(const struct planning *planning, int cpu, struct refusal *refusal) {
+        const struct cpu *host_core = &planning->host->cpus[cpu];
+
+        if (in_set(planning->rules->banned_cpus, cpu))
+                refusal_set(refusal, "banned", "CPU %d is banned by [bans] cpus and is never touched", cpu);
+        else if (host_core->worker && host_core->worker->state == OBJECT_MANUAL)
+                refusal_set(refusal, "manual", "worker %s of CPU %d is in manual hands: somebody else changed it", host_core->worker->pub.id, cpu);
+        else
+                return false;
+        return true;
+}
+
 bool core_is_off_limits(const struct planning *planning, int cpu, struct refusal *refusal) {
         const struct planner_rules *rules = planning->rules;
         const struct cpu *host_core = &planning->host->cpus[cpu];
 
-        if (in_set(rules->banned_cpus, cpu))
-                refusal_set(refusal, "banned", "CPU %d is banned by [bans] cpus and is never touched", cpu);
-        else if (!host_core->topology->online)
+        if (core_is_untouchable(planning, cpu, refusal))
+                return true;
+        if (!host_core->topology->online)
                 refusal_set(refusal, "offline-cpu", "CPU %d is offline", cpu);
         else if (in_set(rules->reserved_cpus, cpu))
                 refusal_set(refusal, "reserved-cpu", "CPU %d is reserved by [cores] reserved", cpu);
         else if (host_core->topology->isolated && !rules->use_isolated)
                 refusal_set(refusal, "isolated-cpu", "CPU %d is isolated from the scheduler, and [cores] use-isolated is no", cpu);
-        else if (host_core->worker && host_core->worker->state == OBJECT_MANUAL)
-                refusal_set(refusal, "manual", "worker %s of CPU %d is in manual hands: somebody else changed it", host_core->worker->pub.id, cpu);
         else
                 return false;
         return true;

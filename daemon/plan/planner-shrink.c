@@ -74,7 +74,8 @@ static bool core_must_stay(struct planning *planning, int core, size_t node, con
         const struct worker *worker = planning->host->cpus[core].worker;
         bool last = is_last_of_node(planning, node, core);
 
-        if (core_is_off_limits(planning, core, refusal))
+        /* One that iocored made and that is reserved since may go all the sooner; one of somebody else's there is left to them. */
+        if (planning->cores[core].ours ? core_is_untouchable(planning, core, refusal) : core_is_off_limits(planning, core, refusal))
                 return true;
         if (planning->cores[core].received)
                 refusal_set(refusal, "conflict", "a more important intent of this epoch wants units on CPU %d", core);

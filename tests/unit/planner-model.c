@@ -325,6 +325,11 @@ static bool unit_untouchable(const struct world *world, const struct unit *unit)
                is_set(world->rules.banned_cpus, unit->core) || unit->pub.manual || unit->state == OBJECT_MANUAL;
 }
 
+static bool own_core_untouchable(const struct world *world, int number) {
+        const struct cpu *cpu = host_cpu(world->host, number);
+        return !cpu || is_set(world->rules.banned_cpus, number) || (cpu->worker && cpu->worker->state == OBJECT_MANUAL);
+}
+
 static bool cpu_untouchable(const struct world *world, int number) {
         const struct cpu *cpu = host_cpu(world->host, number);
         return !cpu || !cpu->topology->online || is_set(world->rules.banned_cpus, number) || is_set(world->rules.reserved_cpus, number) ||
@@ -474,7 +479,7 @@ static const char *check_step(struct world *world, const struct step *step, char
                 return check_knob_set(world, step, buffer, size);
         case STEP_CORE_CLOSE:
         case STEP_CORE_REMOVE:
-                if (!cpu || cpu_untouchable(world, step->cpu))
+                if (!cpu || (cpu->io_core_ours ? own_core_untouchable(world, step->cpu) : cpu_untouchable(world, step->cpu)))
                         BROKEN("I/O core CPU %d was closed or removed though it may not be touched", step->cpu);
                 if (step->kind == STEP_CORE_CLOSE && !world->can_close)
                         BROKEN("CPU %d was closed on a host that cannot", step->cpu);

@@ -170,6 +170,22 @@ static void cpus_that_may_not_become_io_cores_are_named_with_their_rule(void **s
         end(&f);
 }
 
+/* What was reserved while it was an I/O core is to be had back. */
+static void an_io_core_that_was_reserved_since_may_go(void **state) {
+        struct fixture f;
+        (void) state;
+        begin(&f, TWO_NODES);
+        model_core(f.host, 0, NULL, true);
+        hwloc_bitmap_set(f.rules.reserved_cpus, 0);
+        assert_verdict(decide(&f, wish(INTENT_SHRINK, IOCORE_NODE_UNKNOWN, 0, "", "")), VERDICT_PLANNED);
+        host_cpu(f.host, 0)->io_core_ours = false;
+        assert_refused(decide(&f, wish(INTENT_SHRINK, IOCORE_NODE_UNKNOWN, 0, "", "")), "reserved-cpu");
+        host_cpu(f.host, 0)->io_core_ours = true;
+        hwloc_bitmap_set(f.rules.banned_cpus, 0);
+        assert_refused(decide(&f, wish(INTENT_SHRINK, IOCORE_NODE_UNKNOWN, 0, "", "")), "banned");
+        end(&f);
+}
+
 static void a_vm_core_remains_on_each_node(void **state) {
         struct fixture f;
         (void) state;
@@ -419,6 +435,7 @@ int main(void) {
                 cmocka_unit_test(grow_prefers_idle_cpus),
                 cmocka_unit_test(siblings_of_an_io_core_are_taken_unless_asked_for),
                 cmocka_unit_test(cpus_that_may_not_become_io_cores_are_named_with_their_rule),
+                cmocka_unit_test(an_io_core_that_was_reserved_since_may_go),
                 cmocka_unit_test(a_vm_core_remains_on_each_node),
                 cmocka_unit_test(limits_of_the_number_of_cores_hold),
                 cmocka_unit_test(shrink_takes_ours_first_then_the_least_loaded),
