@@ -173,7 +173,7 @@ int hand_settle(struct actor *actor, const struct hand *hand, const char *value)
         return journal_confirm(actor->journal, JOURNAL_KNOB, plugin, kind, hand->object, value);
 }
 
-int hand_set_journaled(struct actor *actor, const struct hand *hand, const char *live, const char *value, char *ret, bool *ret_changed) {
+int hand_set_journaled(struct actor *actor, struct hand *hand, const char *live, const char *value, char *ret, bool *ret_changed) {
         *ret_changed = false;
         const struct journal_entry *entry = hand_entry(actor, hand);
         char source_before[sizeof entry->source] = "";
@@ -182,8 +182,10 @@ int hand_set_journaled(struct actor *actor, const struct hand *hand, const char 
         bool announced = false;
         if (!is_known(entry, value)) {
                 int r = announce(actor, hand, live, value);
-                if (r < 0 && !hand->insist)
+                if (r < 0 && !hand->insist) {
+                        hand->unannounced = true;
                         return r;
+                }
                 announced = r >= 0;
         }
         int r = set_and_look(hand, live, value, ret, ret_changed);
@@ -215,7 +217,7 @@ static bool error_is_final(int error) {
         return error == -EINVAL || error_is_gone(error);
 }
 
-int unit_go_home(struct actor *actor, const struct hand *hand, const char *live, char *ret, bool *ret_changed) {
+int unit_go_home(struct actor *actor, struct hand *hand, const char *live, char *ret, bool *ret_changed) {
         *ret_changed = false;
         if (!hand->unit)
                 return -ENOENT;

@@ -16,6 +16,8 @@ struct hand {
         /* Given by who changes something: */
         const char *source; /* who asked for it, for the journal; borrowed */
         bool insist;        /* it is the way back, which must be open even when the journal cannot be written */
+
+        bool unannounced; /* set when a change was not made because the journal could not be written */
 };
 
 /* 0; -ENOENT: the model has no such unit, worker, queue, device or domain (a kind names its object before the dot); -EOPNOTSUPP: no open plugin has the knob. */
@@ -30,7 +32,7 @@ int hand_get(const struct hand *hand, char *ret);
 int hand_set(const struct hand *hand, const char *value, char *ret);
 /* Announces, sets, and confirms; or forgets, when the value is the original again. `live`: the value before. On a failure the announcement is taken back if the
  * live value still holds, otherwise *ret_changed is true. -EOPNOTSUPP: set without an error, but the value did not change. */
-int hand_set_journaled(struct actor *actor, const struct hand *hand, const char *live, const char *value, char *ret, bool *ret_changed);
+int hand_set_journaled(struct actor *actor, struct hand *hand, const char *live, const char *value, char *ret, bool *ret_changed);
 /* Tells the journal that `value` holds: nothing is announced any more. 0; -errno: that could not be written. */
 int hand_settle(struct actor *actor, const struct hand *hand, const char *value);
 /* The journal's entry for this knob of this very object; NULL. An entry of an earlier incarnation is forgotten. */
@@ -48,7 +50,7 @@ static inline int unit_cpu(const struct unit *unit) {
 }
 
 /* Puts a unit home: its original value if that can still be set, else where units are by birth. `live` as above. *ret_changed as above. */
-int unit_go_home(struct actor *actor, const struct hand *hand, const char *live, char *ret, bool *ret_changed);
+int unit_go_home(struct actor *actor, struct hand *hand, const char *live, char *ret, bool *ret_changed);
 
 /* The value of unit.place for `cpu`. -EOPNOTSUPP: the plugin does not place units; -ENOENT: no worker there. ret: IOCORE_VALUE_MAX bytes. */
 int unit_place(const struct hand *hand, int cpu, char *ret);

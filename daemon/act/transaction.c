@@ -26,6 +26,7 @@ struct run {
         struct decision *decision;
         struct undo *undos; /* one for each step */
         bool foreign;
+        bool unannounced; /* the journal could not be written */
 };
 
 static void shorten(char *ret, size_t size, const char *text) {
@@ -97,6 +98,7 @@ static int set_knob(struct run *run, struct step *step, struct undo *undo, struc
                 step->result = STEP_UNCHANGED;
                 return 0;
         }
+        run->unannounced = hand->unannounced;
         if (r < 0)
                 return r;
         shorten(step->new_value, sizeof step->new_value, set);
@@ -165,7 +167,9 @@ static int announce_core(struct run *run, enum journal_kind kind, const struct p
         shorten(entry.plugin, sizeof entry.plugin, instance->plugin->name);
         shorten(entry.source, sizeof entry.source, run->decision->intent.source);
         snprintf(entry.object, sizeof entry.object, "%d", cpu);
-        return journal_announce(run->actor->journal, &entry, old_value, "");
+        int r = journal_announce(run->actor->journal, &entry, old_value, "");
+        run->unannounced = r < 0;
+        return r;
 }
 
 /* A core_add() that failed may have come half-way. */
@@ -277,7 +281,7 @@ static int run_core_remove(struct run *run, struct step *step, struct undo *undo
 /* --- undoing --- */
 
 /* The worker that a unit was on may have been made anew under another id. */
-static int undo_place(struct run *run, const struct undo *undo, const struct hand *hand, const char *live) {
+static int undo_place(struct run *run, const struct undo *undo, struct hand *hand, const char *live) {
         char value[IOCORE_VALUE_MAX], set[IOCORE_VALUE_MAX];
         bool changed;
         int r = -ENOENT;
@@ -378,7 +382,8 @@ static void tell_failure(struct run *run, size_t failed, unsigned n_undone, unsi
         char what[IOCORE_NAME_MAX], why[64];
         describe(step, what, sizeof what);
         shorten(why, sizeof why, run->foreign ? "somebody else changed it, hands off" : strerrordesc_np(-step->error) ?: "unknown error");
-        int n = snprintf(decision->text, sizeof decision->text, "step %zu of %zu failed: %s: %s", failed + 1, decision->n_steps, what, why);
+        int n = snprintf(decision->text, sizeof decision->text, "step %zu of %zu failed: %s: %s%s", failed + 1, decision->n_steps, what,
+                         run->unannounced ? "the journal, without which it could not be put back, cannot be written: " : "", why);
         if (n > 0 && (size_t) n < sizeof decision->text && n_undone > 0)
                 n += snprintf(decision->text + n, sizeof decision->text - (size_t) n, "; %u earlier %s undone", n_undone,
                               n_undone == 1 ? "step was" : "steps were");
@@ -393,6 +398,7 @@ static bool makes_room(enum step_kind kind) {
 /* Backwards; but a worker that was removed or closed must be there and open before units can return to it. */
 static void undo_all(struct run *run, size_t failed) {
         unsigned n_undone = 0, n_left = 0;
+        bool unannounced = run->unannounced; /* what undoing announces is another matter */
         for (int pass = 0; pass < 2; pass++)
                 for (size_t i = failed + 1; i-- > 0;) {
                         struct step *step = run->decision->steps + i;
@@ -407,6 +413,7 @@ static void undo_all(struct run *run, size_t failed) {
                                 step->result = STEP_UNDONE;
                         }
                 }
+        run->unannounced = unannounced;
         tell_failure(run, failed, n_undone, n_left);
 }
 

@@ -374,6 +374,23 @@ static off_t set_file_limit(const char *path, off_t room) {
         return st.st_size;
 }
 
+static void a_journal_that_cannot_be_written_is_told_as_that(void **state) {
+        struct fixture *fixture = *state;
+        struct step add[] = { CORE_ADD(3) }, to_core[] = { MOVE("u.0", 4) };
+        struct decision decision;
+        signal(SIGXFSZ, SIG_IGN);
+        assert_int_equal(RUN(fixture, NULL, CORE_ADD(4)), 0);
+        set_file_limit(fixture->journal, 0);
+        assert_true(run_as(fixture, "policy:test", add, 1, &decision) < 0);
+        assert_non_null(strstr(decision.text, "step 1 of 1 failed: make CPU 3 an I/O core: the journal, without which it could not be put back, cannot be written: "));
+        assert_true(run_as(fixture, "policy:test", to_core, 1, &decision) < 0);
+        assert_non_null(strstr(decision.text, "move u.0 to CPU 4: the journal"));
+        set_file_limit(fixture->journal, -1);
+        to_core[0] = (struct step) MOVE("u.77", 4);
+        assert_true(run_as(fixture, "policy:test", to_core, 1, &decision) < 0);
+        assert_null(strstr(decision.text, "journal"));
+}
+
 /* The disk gets full in the middle of a decision, at any byte of the journal. */
 static void a_journal_that_cannot_be_written_stops_the_change_and_undoes_it(void **state) {
         (void) state;
@@ -649,6 +666,7 @@ int main(void) {
                 TEST(a_move_that_fails_at_any_write_is_undone),
                 TEST(a_shrink_that_fails_at_any_write_is_undone),
                 TEST(a_shrink_whose_last_write_fails_is_undone),
+                TEST(a_journal_that_cannot_be_written_is_told_as_that),
                 TEST(a_journal_that_cannot_be_written_stops_the_change_and_undoes_it),
                 TEST(what_was_changed_is_put_back_though_the_disk_is_full),
                 TEST(what_somebody_else_changed_becomes_manual),
