@@ -303,8 +303,8 @@ static void workers_of_one_cpu_share_it(void **state) {
 }
 
 static void busy_vcpus_take_time_from_a_worker_without_a_cpu(void **state) {
-        static const char *const document = "{\"topology\": {\"cores\": 4, \"ghz\": 2.2}, \"vms\": [{\"name\": \"vm\", \"vcpus\": %u, \"vcpu_load\": [{\"busy\": 1}], \"devices\": ["
-                                            " {\"load\": [{\"packets\": 3000000}]}]}]}";
+        static const char document[] = "{\"topology\": {\"cores\": 4, \"ghz\": 2.2}, \"vms\": [{\"name\": \"vm\", \"vcpus\": %u, \"vcpu_load\": [{\"busy\": 1}], \"devices\": ["
+                                       " {\"load\": [{\"packets\": 3000000}]}]}]}";
         struct sim_host idle, busy;
         char text[512];
 
