@@ -3,11 +3,16 @@
 -- take a VM core's time. Only queues that are in the wrong mode are looked at: the filters run outside of Lua, so that a host where all is well costs a
 -- scan of its queues now and then.
 
-local LOOK = 5 -- epochs between two looks at the queues that are polled: all of them have to be looked at, idle ones too
+local LOOK = 5           -- epochs between two looks at the queues that are polled: all of them have to be looked at, idle ones too
+
+local REGRET = 60        -- seconds within which polling again means that giving notifications back was wrong
+local MAX_PATIENCE = 32  -- by how much that may be slowed down
 
 -- queue id -> for how many looks in a row, and the epoch of the last of them
 local since, last = {}, {}
 local polled = {} -- queue id -> true: was asked for here
+-- queue id -> time at which notifications were given back, and how many times as long that waits now: work that comes in bursts shall not switch for ever
+local released, patience = {}, {}
 
 local function streak(id, epoch, interval)
   since[id] = last[id] == epoch - interval and since[id] + 1 or 1
@@ -15,7 +20,7 @@ local function streak(id, epoch, interval)
   return since[id]
 end
 
-local function forget(epoch, exists)
+local function forget(epoch, time, exists)
   for id, seen in pairs(last) do
     if seen < epoch - LOOK then
       since[id], last[id] = nil, nil
@@ -23,6 +28,9 @@ local function forget(epoch, exists)
   end
   for id in pairs(polled) do
     if not exists(id) then polled[id] = nil end
+  end
+  for id, at in pairs(released) do
+    if not exists(id) or (not polled[id] and at > 0 and time - at > 10 * REGRET) then released[id], patience[id] = nil, nil end
   end
 end
 
@@ -38,6 +46,10 @@ local function poll_busy(host, p)
       left = left - 1
       since[queue.id] = 0
       polled[queue.id] = true
+      if released[queue.id] and host.time - released[queue.id] < REGRET then
+        patience[queue.id] = math.min((patience[queue.id] or 1) * 4, MAX_PATIENCE)
+        released[queue.id] = -math.huge -- one that is refused and asked for again counts once
+      end
       queue:poll {
         on = true,
         reason = string.format("%.0f notifications a second, from %.0f on polling is cheaper", queue.works_per_second, p.start_kicks),
@@ -51,13 +63,15 @@ local function release_idle(host, p)
   idle.max_load = p.stop_load
   local left = p.max_changes
   for queue in host:queues(idle) do
-    if streak(queue.id, host.epoch, LOOK) * LOOK >= p.stop_epochs and left > 0 then
+    local epochs = streak(queue.id, host.epoch, LOOK) * LOOK
+    if epochs >= p.stop_epochs * (patience[queue.id] or 1) and left > 0 then
       left = left - 1
       since[queue.id], polled[queue.id] = 0, nil
+      released[queue.id] = host.time
       queue:poll {
         on = false,
-        reason = string.format("%.3f cores of work for %d epochs, below %.3f notifications are cheaper", queue.load, p.stop_epochs, p.stop_load),
-        evidence = { load = queue.load, stop_load = p.stop_load },
+        reason = string.format("at most %.3f cores of work for %d epochs: notifications are cheaper", p.stop_load, epochs),
+        evidence = { load = queue.load, stop_load = p.stop_load, epochs = epochs },
       }
     end
   end
@@ -94,7 +108,7 @@ return policy {
       release_idle(host, p)
     end
     if host.epoch % 100 == 0 then
-      forget(host.epoch, function(id) return host:queue(id) ~= nil end)
+      forget(host.epoch, host.time, function(id) return host:queue(id) ~= nil end)
     end
   end,
 }

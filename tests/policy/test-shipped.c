@@ -566,7 +566,8 @@ static void busy_queues_are_polled_and_idle_ones_get_notifications_back(void **s
         assert_true(queue->pub.poll);
         run(&fixture, 10);
         assert_false(queue->pub.poll);
-        /* not sampled at all since its worker idles */
+        /* not sampled at all since its worker idles; more than a minute later, so that giving them back was right */
+        run(&fixture, EPOCHS_A_MINUTE + 10);
         set_queue(queue, 5000, 0.2);
         run(&fixture, 3);
         assert_true(queue->pub.poll);
@@ -630,6 +631,34 @@ static void noise_switches_a_queue_at_most_twice_a_minute(void **state) {
                 assert_true(worst <= 2);
                 fixture_done(&fixture);
         }
+}
+
+static void a_queue_that_works_in_bursts_is_soon_left_polled(void **state) {
+        struct fixture fixture;
+        struct queue *queue;
+        unsigned changes[2] = { 0, 0 };
+
+        (void) state;
+        start(&fixture, 1, 4, "70-adaptive-polling.lua");
+        queue = add_queue(&fixture, "vq.1.0");
+        /* one second of work, three seconds of none */
+        for (unsigned minute = 0; minute < 2; minute++)
+                for (unsigned i = 0; i < EPOCHS_A_MINUTE; i++) {
+                        bool works = i % 40 < 10;
+
+                        set_queue(queue, works && !queue->pub.poll ? 20000 : 0, works ? 0.3 : 0);
+                        fixture_epoch(&fixture);
+                        changes[minute] += (unsigned) fixture.intents.n;
+                        fixture_carry_out(&fixture);
+                }
+        assert_in_range(changes[0], 1, 6);
+        assert_int_equal(changes[1], 0);
+        /* and given its notifications back when there is really nothing any more */
+        set_queue(queue, 0, 0);
+        run(&fixture, 1000);
+        assert_false(queue->pub.poll);
+        still_runs(&fixture);
+        fixture_done(&fixture);
 }
 
 static void nothing_is_polled_where_polling_cannot_be_had(void **state) {
@@ -727,6 +756,7 @@ int main(void) {
                 cmocka_unit_test(busy_queues_are_polled_and_idle_ones_get_notifications_back),
                 cmocka_unit_test(only_queues_on_io_cores_are_polled),
                 cmocka_unit_test(noise_switches_a_queue_at_most_twice_a_minute),
+                cmocka_unit_test(a_queue_that_works_in_bursts_is_soon_left_polled),
                 cmocka_unit_test(nothing_is_polled_where_polling_cannot_be_had),
                 cmocka_unit_test(the_example_of_the_manual_does_what_it_says),
                 cmocka_unit_test(a_thousand_busy_queues_are_switched_a_few_at_a_time),
