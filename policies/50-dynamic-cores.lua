@@ -187,7 +187,7 @@ return policy {
     shrink_fill = { default = 0.7, min = 0.1, max = 0.9, doc = "How full the remaining I/O cores may be after one was given back." },
     shrink_epochs = { default = 20, min = 1, max = 100000, unit = "epochs", doc = "For how long a reason to shrink must hold; longer after one that was wrong." },
     place_units = { default = true, doc = "Whether units that are on no I/O core are moved to the least loaded one of their node." },
-    max_placed = { default = 16, min = 1, max = 1000, doc = "Of such units, how many are moved in one epoch." },
+    max_placed = { default = 16, min = 1, max = 1000, doc = "How many units that are on no I/O core are moved in one epoch." },
     prove_growth = { default = false, doc = "Whether a further I/O core is given back again unless bytes per second rose with it." },
   },
 
