@@ -54,6 +54,9 @@ static void policy_stopped(void *userdata, const char *policy, const char *why) 
         struct engine *engine = userdata;
         log_warning("Policy %s stopped: %s. What it changed is put back; the other policies go on.", policy, why);
         engine_tell(engine, "policy-stopped", policy, why);
+        for (size_t i = 0; i < engine->n_stopped; i++)
+                if (strcmp(engine->stopped[i], policy) == 0)
+                        return; /* a client switches it on and off */
         if (engine->n_stopped < STOPPED_MAX)
                 snprintf(engine->stopped[engine->n_stopped++], POLICY_NAME_MAX, "%s", policy);
 }

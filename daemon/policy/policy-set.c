@@ -427,7 +427,6 @@ static void stop(struct policy_set *set, struct policy *policy, const char *why)
         policy->info.n_parameters = policy->last_parameters ? n : 0;
         policy->info.memory_bytes = 0;
         policy->sandbox = lua_sandbox_free(policy->sandbox);
-        set_log(set, policy->info.name, LOG_ERR, "stopped: %s", why);
         if (set->callbacks.stopped)
                 set->callbacks.stopped(set->callbacks.userdata, policy->info.name, why);
 }
