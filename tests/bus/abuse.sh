@@ -47,9 +47,11 @@ test_abuse() {
   epochs=$((before - began))
   overruns=$(($(state | jq .overruns) - overruns))
   diag "$epochs epochs and $overruns overruns meanwhile"
-  [ $((overruns * 4)) -le $((epochs + overruns)) ] || sanitized
+  # neither time nor memory of a build with sanitizers is the daemon's: then nothing is said of them
+  sanitized && return
+  [ $((overruns * 4)) -le $((epochs + overruns)) ]
   ok $? "floods cost at most a quarter of the epochs"
   # what a message of 16 MB leaves behind once, and nothing for the others
-  [ $(($(resident_kib) - resident)) -lt 40000 ] || sanitized
+  [ $(($(resident_kib) - resident)) -lt 40000 ]
   ok $? "the daemon grew by less than 40 MB"
 }
