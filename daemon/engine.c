@@ -159,6 +159,8 @@ static int open_decision_rooms(struct engine *engine) {
                            config->n_policy_settings, &callbacks);
         if (r < 0)
                 return r;
+        if (policy_set_size(engine->policies) == 0)
+                log_warning("There is no policy in the policy-directories: only what clients wish is done.");
         for (size_t i = 0; i < policy_set_size(engine->policies); i++) {
                 const struct policy_info *info = policy_set_info(engine->policies, i);
                 if (info->state == POLICY_FAILED)
