@@ -110,6 +110,15 @@ static void begin_trial(struct engine *engine, struct decision *entry) {
                                : strerror(-r));
 }
 
+/* A queue whose VM ended while it was decided about is normal: nothing failed, there is nothing left to be set. */
+static void excuse_what_vanished(struct decision *decision, int error) {
+        if ((error != -ENOENT && error != -ENODEV && error != -ESRCH) || decision->n_steps != 1 || decision->steps[0].kind != STEP_KNOB_SET)
+                return;
+        decision->verdict = VERDICT_REFUSED;
+        snprintf(decision->rule, sizeof decision->rule, "unknown-object");
+        snprintf(decision->text, sizeof decision->text, "%s has vanished meanwhile.", decision->steps[0].object);
+}
+
 int engine_carry_out(struct engine *engine, struct decision *decision, const struct decision **ret) {
         struct timespec now;
         clock_gettime(CLOCK_REALTIME, &now);
@@ -117,10 +126,13 @@ int engine_carry_out(struct engine *engine, struct decision *decision, const str
         decision->epoch = engine->host->epoch;
 
         if (decision->verdict == VERDICT_PLANNED) {
+                int error = engine->mode == MODE_OBSERVE ? 0 : transaction_run(&engine->actor, decision);
                 if (engine->mode == MODE_OBSERVE)
                         decision->verdict = VERDICT_WOULD;
-                else if (transaction_run(&engine->actor, decision) < 0)
+                if (error < 0) {
                         engine->scan_wanted = true;
+                        excuse_what_vanished(decision, error);
+                }
         }
         planner_report(engine->planner, engine->host, decision);
         if (decision->verdict == VERDICT_DONE && touches_structure(decision))

@@ -37,10 +37,10 @@ static int status_list(const char *status, const char *name, char *ret_list, siz
 static hwloc_bitmap_t list_to_bitmap(const char *list) {
         size_t digits = 0;
 
-        /* "5-" is "from 5 on" to hwloc; the kernel never writes it */
+        /* "5-" is "from 5 on" to hwloc, "-5" a negative index; the kernel writes neither */
         for (const char *c = list; *c; c++) {
                 digits = *c == ',' || *c == '-' ? 0 : digits + 1;
-                if (digits > INDEX_DIGITS_MAX || (digits == 0 && (c[1] == '\0' || c[1] == ',' || c[1] == '-')))
+                if (digits > INDEX_DIGITS_MAX || (digits == 0 && (c == list || c[1] < '0' || c[1] > '9')))
                         return NULL;
         }
         hwloc_bitmap_t bitmap = hwloc_bitmap_alloc();

@@ -31,6 +31,7 @@ EXTRA_DIST += \
 	tests/fuzz/corpus/attributes/list-queues \
 	tests/fuzz/corpus/attributes/owner-cmdline \
 	tests/fuzz/corpus/attributes/owner-status \
+	tests/fuzz/corpus/attributes/owner-status-negative \
 	tests/fuzz/corpus/attributes/proc-stat \
 	tests/fuzz/corpus/attributes/status-bounds \
 	tests/fuzz/corpus/attributes/status-queue-iocm \

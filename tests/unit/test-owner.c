@@ -44,7 +44,7 @@ static void cpus_that_the_host_does_not_have_do_not_count(void **state) {
 }
 
 static void lists_that_do_not_parse_say_nothing(void **state) {
-        static const char *const bad[] = { "", "x", "1-", "-1", "1,,2", "1-2-", "99999999999", "0-4294967295", "1 2", "5,\t6" };
+        static const char *const bad[] = { "", "x", "1-", "-1", "-11", "0,-3", "1,,2", "1-2-", "99999999999", "0-4294967295", "1 2", "5,\t6" };
         (void) state;
         for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
                 assert_int_equal(node_of(bad[i], bad[i]), IOCORE_NODE_UNKNOWN);
