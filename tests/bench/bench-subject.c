@@ -65,6 +65,7 @@ static void *sampler_make(const struct tree *tree) {
 
         if (!sampler)
                 die("sampler", -ENOMEM);
+        log_set_max_level(LOG_WARNING);
         sampler->config = make_config(tree);
         describe_topology(tree, text, sizeof text);
         int r = topology_new(&topology, "/", text, NULL, NULL);
