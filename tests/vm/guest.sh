@@ -34,13 +34,24 @@ worker_of() {
   echo "$id"
 }
 
-# field_of TID KEY: a line of its status file, the kernel's own words.
+# read_status DIRECTORY: its status file into $status, as one piece: between two reads of a line each the state of a thread that works changes, the text
+# before the next line with its length, and the line is cut.
+read_status() {
+  status=
+  IFS= read -r -d '' status 2> /dev/null < "$1/status"
+  [ -n "$status" ]
+}
+
+# status_field KEY: from $status, the kernel's own words.
+status_field() {
+  local rest=${status#*$'\n'"$1":$'\t'}
+  [ "$rest" != "$status" ] && echo "${rest%%$'\n'*}"
+}
+
+# field_of TID KEY: a line of its status file.
 field_of() {
-  local key value
-  while IFS=$':\t ' read -r key value; do
-    [ "$key" != "$2" ] || { echo "$value"; return 0; }
-  done 2> /dev/null < "/proc/$1/status"
-  return 1
+  local status
+  read_status "/proc/$1" && status_field "$2"
 }
 
 cpus_of() {
@@ -67,15 +78,11 @@ wait_nsec() {
 
 # Masks of all threads of the machine, a line for each: "tid starttime mask".
 dump_masks() {
-  local directory line fields key value
+  local directory line fields status
   for directory in /proc/[0-9]*/task/[0-9]*; do
     read -r line < "$directory/stat" || continue
     read -ra fields <<< "${line##*) }"
-    while IFS=$':\t ' read -r key value; do
-      [ "$key" = Cpus_allowed ] || continue
-      echo "${directory##*/} ${fields[19]} $value"
-      break
-    done < "$directory/status"
+    read_status "$directory" && echo "${directory##*/} ${fields[19]} $(status_field Cpus_allowed)"
   done 2> /dev/null | sort -n
 }
 
