@@ -276,6 +276,8 @@ int main(int argc, char **argv) {
         _cleanup_(arguments_done) struct arguments arguments = { .log_level = -1 };
         _cleanup_(config_freep) struct config *config = NULL;
 
+        /* Whoever reads the messages may end; iocored must not, with the host changed or half put back. */
+        (void) signal(SIGPIPE, SIG_IGN);
         int r = parse_arguments(argc, argv, &arguments);
         if (r <= 0)
                 return r == 0 ? EXIT_SUCCESS : 2;

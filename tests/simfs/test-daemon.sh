@@ -145,6 +145,9 @@ is "$(host_difference "$host/before.json" "$host/after.json")" "" "and what it c
 is "$(ctl policy list --json | jq -r '.[] | select(.name == "good") | .state')" loaded "the other policy goes on"
 
 # --- objects vanish while the daemon works
+host_control "vanish d.5"
+ctl poll vq.5.1 on >/dev/null 2>&1
+is "$(last poll | jq -r '.verdict + " " + .rule')" "refused unknown-object" "a queue that vanished a moment ago is refused as gone, and counts as no failure"
 host_control "vanish d.6"
 wait_until 20 sh -c "! '$BUILD/iocorectl' units --json | jq -e '.[] | select(.id == \"d.6\")'"
 ok $? "a device that vanished is gone from the model"
@@ -187,4 +190,14 @@ else
 fi
 host_daemon_end TERM
 ok $? "the daemon ends cleanly"
+
+# --- whoever reads the daemon's messages ends
+"$BUILD/iocored" --config "$host/iocored.conf" 2> >(head -n 1 >/dev/null) &
+daemon_pid=$!
+wait_until 20 epoch_reached 5
+ctl grow --node 0 >/dev/null 2>&1
+ctl shrink --node 0 >/dev/null 2>&1
+ctl status >/dev/null; ok $? "the daemon goes on when nobody reads its messages any more"
+host_daemon_end TERM
+ok $? "and ends cleanly"
 tap_done
