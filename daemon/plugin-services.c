@@ -69,6 +69,28 @@ static bool service_cpu_online(struct iocore_context *context, int cpu) {
         return known && known->topology->present && known->topology->online;
 }
 
+static bool service_cpu_isolated(struct iocore_context *context, int cpu) {
+        const struct cpu *known = host_cpu(context->host, cpu);
+        return known && known->topology->isolated;
+}
+
+static void service_tell(struct iocore_context *context, const char *kind, const char *object, const char *text) {
+        if (text[0] != '\0')
+                log_notice("plugin %s: %s: %s: %s", context->name, kind, object, text);
+}
+
+static void service_knob_changed(struct iocore_context *context, const char *kind, const char *object) {
+        log_notice("plugin %s: somebody else changed %s of %s", context->name, kind, object);
+}
+
+static int service_cpu_pinned(struct iocore_context *context, int cpu, unsigned n_threads) {
+        struct cpu *known = host_cpu(context->host, cpu);
+        if (!known)
+                return -EINVAL;
+        known->n_pinned = n_threads;
+        return 0;
+}
+
 const struct iocore_services plugin_services = {
         .size = sizeof(struct iocore_services),
         .open_path = service_open_path,
@@ -89,4 +111,8 @@ const struct iocore_services plugin_services = {
         .cpu_count = service_cpu_count,
         .cpu_node = service_cpu_node,
         .cpu_online = service_cpu_online,
+        .cpu_isolated = service_cpu_isolated,
+        .tell = service_tell,
+        .knob_changed = service_knob_changed,
+        .cpu_pinned = service_cpu_pinned,
 };

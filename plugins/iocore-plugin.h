@@ -56,6 +56,7 @@ struct iocore_worker {
         uint64_t clock; /* when the sample was taken; unchanged = not sampled */
         uint64_t busy;  /* ticks spent on the work of queues */
         uint64_t wait;  /* ticks runnable but not running; 0 when the kernel does not tell */
+        uint64_t switches; /* times it was given a CPU; 0 when the kernel does not tell */
 };
 
 /* A virtio backend (vhost-net, vhost-scsi ...): its queues and its owner. */
@@ -66,6 +67,7 @@ struct iocore_device {
         pid_t owner;                  /* owner process, -1 when none */
         char backend[IOCORE_NAME_MAX]; /* tap or target, "" when unknown */
         void *plugin_data;
+        char kind[16];                 /* "net", "scsi", "vsock"; "" when unknown */
 };
 
 /* The smallest thing that can be moved to another I/O core: a device on ELVIS, a worker thread on stock kernels. */
@@ -81,6 +83,8 @@ struct iocore_unit {
         char domain[IOCORE_NAME_MAX]; /* name of its domain, "" when unknown */
         bool manual;                  /* pinned by hand before iocored came: never moved */
         void *plugin_data;
+        int queue_pair;               /* of its device, from 0; -1 when it cannot be told, or there are none; set to -1 by unit_add() */
+        char unidentified[IOCORE_NAME_MAX]; /* why its device or its queue pair cannot be told; "" */
 };
 
 /* Which of a queue's counters the kernel has; a bit that is not set means "unknown", never 0. */
@@ -93,6 +97,7 @@ enum iocore_queue_field {
         IOCORE_QUEUE_STUCK = 1u << 5,
         IOCORE_QUEUE_RING_FULL = 1u << 6,
         IOCORE_QUEUE_POLL_EMPTY = 1u << 7,
+        IOCORE_QUEUE_DROPS = 1u << 8,
 };
 
 struct iocore_queue {
@@ -117,6 +122,7 @@ struct iocore_queue {
         uint64_t stuck;     /* times it was found stuck */
         uint64_t ring_full; /* times its ring was found full */
         uint64_t poll_empty;/* polls that found nothing */
+        uint64_t drops;     /* packets lost because the other side was too slow */
 };
 
 enum iocore_domain_state {
@@ -177,13 +183,29 @@ struct iocore_services {
         int (*cpu_count)(struct iocore_context *context);
         int (*cpu_node)(struct iocore_context *context, int cpu);
         bool (*cpu_online)(struct iocore_context *context, int cpu);
+
+        /* Is CPU isolated by the administrator (isolcpus=, an isolated partition)? */
+        bool (*cpu_isolated)(struct iocore_context *context, int cpu);
+        /* Something that an administrator should hear of: logged and sent as an event, once for each (kind, object, text) until it is told otherwise with an
+         * empty text. Kinds in use: "not-isolated" (something of a guest stays on an I/O core), "blocked" (a unit cannot go where it should), "discovery". */
+        void (*tell)(struct iocore_context *context, const char *kind, const char *object, const char *text);
+        /* The knob of this object has no longer the value that was set last: somebody else changed it. The daemon compares, tells, and treats the object as
+         * foreign-changes says. To be called from scan() or announced(), not from a knob's own functions. */
+        void (*knob_changed)(struct iocore_context *context, const char *kind, const char *object);
+        /* How many threads of guests are bound by hand to CPU alone, so that it cannot be freed of them. -EINVAL: no such CPU. */
+        int (*cpu_pinned)(struct iocore_context *context, int cpu, unsigned n_threads);
 };
+
+/* Asks for one knob of one object to be set to `value`: journaled before it is set, and told, by the daemon. Returns 0, also when the set failed (the knob's own set()
+ * knows), or -ENOMEM. */
+typedef int (*iocore_want)(void *userdata, const char *kind, const char *object, const char *value);
 
 /* One settable value of one kind of object. Kinds that the daemon itself uses:
  *   "unit.place"    object: a unit; who executes it, in the plugin's own words (a worker id, a CPU list)
  *   "worker.locked" object: a worker; "0" or "1"
  *   "queue.poll"    object: a queue; "0" or "1"
  *   "queue.limit"   object: a queue; most bytes served in one turn, decimal
+ * An object of a kind that is not in the model ("thread.cpus") must be named so that the name is never used for another one (a thread's id and start time).
  * Any other kind is reachable by the action `set`.
  */
 struct iocore_knob {
@@ -242,7 +264,19 @@ struct iocore_plugin {
         /* Simulated hosts only: 1 when the scenario has ended. */
         int (*ended)(void *state);
 
-        void *reserved[6];
+        /* Called at the begin of each epoch, before sampling: adds and removes what has announced itself since. Must cost next to nothing when nothing did.
+         * > 0: something came or went; 0; -errno: from now on only scan() is to be relied on. Optional. */
+        int (*announced)(void *state);
+        /* Before `unit` is put onto the I/O core `cpu`: asks for what else must be set first so that it can go there (its cpuset). Optional. */
+        int (*prepare)(void *state, const struct iocore_unit *unit, int cpu, iocore_want want, void *userdata);
+        /* Asks, with the set of I/O cores as it is now, for each knob that has not the value it should have so that nothing but units runs on an I/O core, and
+         * that what was kept off gets its CPUs back when one is no I/O core any more. Called after each change of the set and after each scan; when nothing is to be done it
+         * must be cheap. What was refused is asked for again only after something changed, or by a thorough scan. Optional. */
+        int (*reserve)(void *state, iocore_want want, void *userdata);
+        /* Says in a few words how it works on this host ("discovery": "process connector"), for `iocorectl status`. Optional. */
+        void (*describe)(void *state, void (*say)(void *userdata, const char *key, const char *value), void *userdata);
+
+        void *reserved[2];
 };
 
 #ifdef __cplusplus

@@ -253,6 +253,7 @@ struct unit *host_unit_add(struct host *host, struct plugin_instance *plugin, co
         unit->seen_epoch = host->epoch;
         unit->pub.node = IOCORE_NODE_UNKNOWN;
         unit->pub.owner = -1;
+        unit->pub.queue_pair = -1;
         unit->core = IOCORE_CPU_ANY;
         unit->load_average = -1;
         host->queues_regrouped = false;

@@ -33,6 +33,7 @@ struct cpu {
         bool io_core_ours;       /* made by iocored: may be removed by it */
         struct worker *worker;   /* executes this I/O core; NULL on stock kernels and on VM cores */
         struct plugin_instance *plugin; /* that said io_core */
+        unsigned n_pinned;       /* threads of guests that are bound by hand to it alone: see cpu_pinned() */
 
         /* cpu_sample() */
         uint64_t busy, total, last_busy, last_total;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # All of it is in a library that the unit tests link too.
 noinst_LTLIBRARIES += libvhost-thread.la
-libvhost_thread_la_SOURCES = plugins/vhost-thread/plugin.c plugins/vhost-thread/vhost-thread.h plugins/vhost-thread/inventory.c \
+libvhost_thread_la_SOURCES = plugins/vhost-thread/plugin.c plugins/vhost-thread/vhost-thread.h plugins/vhost-thread/inventory.c plugins/vhost-thread/sampler.c plugins/vhost-thread/hands.c \
 	plugins/vhost-thread/thread-info.c plugins/vhost-thread/thread-info.h plugins/vhost-thread/affinity.c plugins/vhost-thread/affinity.h
 libvhost_thread_la_LIBADD = libplugin-common.la $(HWLOC_LIBS)
 

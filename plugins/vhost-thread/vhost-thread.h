@@ -61,4 +61,14 @@ void vhost_refresh_cpu(struct vhost_state *state, struct vhost_thread *thread);
 bool vhost_is_bound_elsewhere(const struct vhost_state *state, const struct vhost_thread *thread);
 void vhost_forget_all(struct vhost_state *state);
 
+/* sampler.c; see iocore_plugin.sample_workers() */
+int vhost_sample_workers(void *state);
+
+/* hands.c: the members of iocore_plugin of these names */
+int vhost_place(void *state, const struct iocore_unit *unit, int cpu, char *ret_value, size_t size);
+int vhost_core_add(void *state, int cpu, char *ret_worker, size_t size);
+int vhost_core_remove(void *state, int cpu, const char *worker);
+enum { VHOST_N_KNOBS = 1 };
+extern const struct iocore_knob vhost_knobs[VHOST_N_KNOBS];
+
 #endif

@@ -114,6 +114,27 @@ static bool fake_cpu_online(struct iocore_context *context, int cpu) {
         return cpu >= 0 && cpu < context->n_cpus;
 }
 
+static bool fake_cpu_isolated(struct iocore_context *context, int cpu) {
+        return cpu >= 0 && cpu < context->n_cpus && context->isolated[cpu];
+}
+
+static void fake_tell(struct iocore_context *context, const char *kind, const char *object, const char *text) {
+        context->n_told++;
+        snprintf(context->last_told, sizeof context->last_told, "%s %s: %s", kind, object, text);
+}
+
+static void fake_knob_changed(struct iocore_context *context, const char *kind, const char *object) {
+        context->n_knobs_changed++;
+        snprintf(context->last_knob_changed, sizeof context->last_knob_changed, "%s %s", kind, object);
+}
+
+static int fake_cpu_pinned(struct iocore_context *context, int cpu, unsigned n_threads) {
+        if (cpu < 0 || cpu >= context->n_cpus)
+                return -EINVAL;
+        context->n_pinned[cpu] = n_threads;
+        return 0;
+}
+
 const struct iocore_services fake_services = {
         .size = sizeof(struct iocore_services),
         .open_path = fake_open_path,
@@ -132,6 +153,10 @@ const struct iocore_services fake_services = {
         .cpu_count = fake_cpu_count,
         .cpu_node = fake_cpu_node,
         .cpu_online = fake_cpu_online,
+        .cpu_isolated = fake_cpu_isolated,
+        .tell = fake_tell,
+        .knob_changed = fake_knob_changed,
+        .cpu_pinned = fake_cpu_pinned,
 };
 
 struct iocore_context *fake_context_new(void) {

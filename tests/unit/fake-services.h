@@ -27,6 +27,12 @@ struct iocore_context {
         void *userdata; /* the test's own */
         unsigned n_warnings;
         char last_warning[512];
+
+        bool isolated[FAKE_CPUS_MAX];      /* what cpu_isolated() says */
+        unsigned n_pinned[FAKE_CPUS_MAX];  /* what cpu_pinned() was told */
+        unsigned n_told, n_knobs_changed;
+        char last_told[512];         /* "KIND OBJECT: TEXT" */
+        char last_knob_changed[256]; /* "KIND OBJECT" */
 };
 
 extern const struct iocore_services fake_services;
