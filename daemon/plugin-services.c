@@ -91,6 +91,11 @@ static int service_cpu_pinned(struct iocore_context *context, int cpu, unsigned 
         return 0;
 }
 
+static bool service_cpu_is_io_core(struct iocore_context *context, int cpu) {
+        const struct cpu *known = host_cpu(context->host, cpu);
+        return known && known->io_core && known->io_core_ours;
+}
+
 const struct iocore_services plugin_services = {
         .size = sizeof(struct iocore_services),
         .open_path = service_open_path,
@@ -115,4 +120,5 @@ const struct iocore_services plugin_services = {
         .tell = service_tell,
         .knob_changed = service_knob_changed,
         .cpu_pinned = service_cpu_pinned,
+        .cpu_is_io_core = service_cpu_is_io_core,
 };

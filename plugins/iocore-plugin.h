@@ -194,6 +194,8 @@ struct iocore_services {
         void (*knob_changed)(struct iocore_context *context, const char *kind, const char *object);
         /* How many threads of guests are bound by hand to CPU alone, so that it cannot be freed of them. -EINVAL: no such CPU. */
         int (*cpu_pinned)(struct iocore_context *context, int cpu, unsigned n_threads);
+        /* Is CPU an I/O core that iocored made, now? For plugins that keep others off I/O cores which some other plugin makes. */
+        bool (*cpu_is_io_core)(struct iocore_context *context, int cpu);
 };
 
 /* Asks for one knob of one object to be set to `value`: journaled before it is set, and told, by the daemon. Returns 0, also when the set failed (the knob's own set()

@@ -135,6 +135,10 @@ static int fake_cpu_pinned(struct iocore_context *context, int cpu, unsigned n_t
         return 0;
 }
 
+static bool fake_cpu_is_io_core(struct iocore_context *context, int cpu) {
+        return cpu >= 0 && cpu < context->n_cpus && context->cores[cpu].io_core;
+}
+
 const struct iocore_services fake_services = {
         .size = sizeof(struct iocore_services),
         .open_path = fake_open_path,
@@ -157,6 +161,7 @@ const struct iocore_services fake_services = {
         .tell = fake_tell,
         .knob_changed = fake_knob_changed,
         .cpu_pinned = fake_cpu_pinned,
+        .cpu_is_io_core = fake_cpu_is_io_core,
 };
 
 struct iocore_context *fake_context_new(void) {
