@@ -10,7 +10,10 @@ ok $? "a load sets up /dev/vhost-net and finds its worker"
 start_load b 4-7 --pause
 worker=$(worker_of a)
 is "$(cat "/proc/$worker/comm")" "vhost-$(cat "$WORK/load.a.pid")" "the worker is named after its owner"
-is "$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$worker/status")" 2 "the worker is a kernel thread"
+case $(uname -r) in
+6.1.*) is "$(field_of "$worker" PPid) $(field_of "$worker" Tgid)" "2 $worker" "the worker is a kernel thread" ;;
+*) is "$(field_of "$worker" Tgid)" "$(cat "$WORK/load.a.pid")" "the worker is a thread of its owner" ;;
+esac
 
 ran() { [ "$(run_nsec "$1")" -gt "$2" ]; }
 holds "a worker with work runs" wait_until 60 ran "$worker" $(($(run_nsec "$worker") + 500000000))
