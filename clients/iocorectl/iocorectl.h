@@ -114,6 +114,7 @@ enum column_format {
         COLUMN_TEXT,
         COLUMN_ID,    /* a number, plain */
         COLUMN_CPU,   /* -1: "-" */
+        COLUMN_PAIR,  /* a number, or the "?" of show_unknown() */
         COLUMN_CORES, /* 0.42 */
         COLUMN_SHARE, /* 0..1 as "42%" */
         COLUMN_RATE,  /* per second, with k M G */
@@ -127,6 +128,7 @@ struct column {
         const char *key;
         enum column_format format;
         bool wrap; /* long text */
+        bool cut;  /* the first to be cut on a narrow terminal */
 };
 
 /* Prints `array` of objects as a table, or as JSON if that is asked for. */

@@ -17,7 +17,7 @@ static const struct verb verbs[] = {
         {"status", "", "how the daemon is and what it did last (without a verb: this)", NULL, 0, 0, 0, verb_status},
         {"nodes", "", "NUMA nodes with their I/O cores and loads", NULL, 0, 0, 0, verb_nodes},
         {"cores", "", "I/O cores; with --all, every CPU", NULL, 0, 0, OPTION_ALL, verb_cores},
-        {"workers", "", "what executes queues", NULL, 0, 0, 0, verb_workers},
+        {"workers", "", "what executes queues, and whose; with --all, every column", NULL, 0, 0, OPTION_ALL, verb_workers},
         {"units", "", "what can be moved to another I/O core", NULL, 0, 0, 0, verb_units},
         {"devices", "", "virtio backends", NULL, 0, 0, 0, verb_devices},
         {"queues", "", "virtqueues that do something; with --all, every one", NULL, 0, 0, OPTION_ALL, verb_queues},
@@ -59,7 +59,7 @@ static const struct {
         {"since", "ID", "only decisions after this one"},
         {"limit", "N", "only the newest N (0: all)"},
         {"follow", NULL, "go on with those to come"},
-        {"all", NULL, "idle ones too"},
+        {"all", NULL, "all there is"},
         {"interval", "SECONDS", "between two lines (0.1 to 3600)"},
         {"count", "N", "end after N lines"},
 };

@@ -146,6 +146,10 @@ static void format_cell(const cJSON *value, enum column_format format, char *ret
                 if (number >= 0)
                         (void) snprintf(ret, size, "%.0f", number);
                 break;
+        case COLUMN_PAIR:
+                if (cJSON_IsString(value))
+                        (void) snprintf(ret, size, "%s", value->valuestring);
+                __attribute__((fallthrough));
         case COLUMN_ID:
                 if (!isnan(number))
                         (void) snprintf(ret, size, "%.0f", number);
@@ -203,7 +207,8 @@ int show_table(const struct client *client, const cJSON *array, const struct col
                                   columns[i].format == COLUMN_TIME;
 
                 if (!scols_table_new_column(table, columns[i].title, 0,
-                                            (text ? 0 : SCOLS_FL_RIGHT) | (columns[i].wrap ? SCOLS_FL_WRAP : 0)))
+                                            (text ? 0 : SCOLS_FL_RIGHT) | (columns[i].wrap ? SCOLS_FL_WRAP : 0) |
+                                                    (columns[i].cut ? SCOLS_FL_TRUNC : 0)))
                         r = -1;
         }
         cJSON_ArrayForEach(object, array) {

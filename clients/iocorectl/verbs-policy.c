@@ -8,10 +8,10 @@
 
 static int policy_list(struct client *client) {
         static const struct column columns[] = {
-                {"PRIO", "priority", COLUMN_ID, false},     {"POLICY", "name", COLUMN_TEXT, false},
-                {"STATE", "state", COLUMN_WORD, false},     {"RUNS", "runs", COLUMN_ID, false},
-                {"INTENTS", "intents", COLUMN_ID, false},   {"MEMORY", "memory_bytes", COLUMN_RATE, false},
-                {"WHAT IT DOES", "doc", COLUMN_TEXT, true}, {"ERROR", "error", COLUMN_TEXT, true},
+                {"PRIO", "priority", COLUMN_ID, false, false},     {"POLICY", "name", COLUMN_TEXT, false, false},
+                {"STATE", "state", COLUMN_WORD, false, false},     {"RUNS", "runs", COLUMN_ID, false, false},
+                {"INTENTS", "intents", COLUMN_ID, false, false},   {"MEMORY", "memory_bytes", COLUMN_RATE, false, false},
+                {"WHAT IT DOES", "doc", COLUMN_TEXT, true, false}, {"ERROR", "error", COLUMN_TEXT, true, false},
         };
         _cleanup_(json_freep) cJSON *state = NULL;
         char *sections[] = {(char *) "policies", NULL};
@@ -24,10 +24,10 @@ static int policy_list(struct client *client) {
 
 static int policy_show(struct client *client, const char *name) {
         static const struct column columns[] = {
-                {"PARAMETER", "name", COLUMN_TEXT, false},  {"VALUE", "value", COLUMN_TEXT, false},
-                {"DEFAULT", "default", COLUMN_TEXT, false}, {"MIN", "minimum", COLUMN_TEXT, false},
-                {"MAX", "maximum", COLUMN_TEXT, false},     {"UNIT", "unit", COLUMN_TEXT, false},
-                {"WHAT IT DOES", "doc", COLUMN_TEXT, true},
+                {"PARAMETER", "name", COLUMN_TEXT, false, false},  {"VALUE", "value", COLUMN_TEXT, false, false},
+                {"DEFAULT", "default", COLUMN_TEXT, false, false}, {"MIN", "minimum", COLUMN_TEXT, false, false},
+                {"MAX", "maximum", COLUMN_TEXT, false, false},     {"UNIT", "unit", COLUMN_TEXT, false, false},
+                {"WHAT IT DOES", "doc", COLUMN_TEXT, true, false},
         };
         _cleanup_(json_freep) cJSON *state = NULL;
         char *sections[] = {(char *) "policies", NULL};

@@ -44,7 +44,7 @@ static void show_io_cores(const cJSON *state) {
 }
 
 static void show_status(const struct client *client, const cJSON *state) {
-        const cJSON *decision = cJSON_GetObjectItemCaseSensitive(state, "last_decision"), *item;
+        const cJSON *decision = cJSON_GetObjectItemCaseSensitive(state, "last_decision"), *item, *about;
         const char *mode = json_text(state, "mode");
 
         printf("iocored %s, mode %s%s%s\n", json_text(state, "version"), colour_of(client, mode), mode, colour_end(client));
@@ -61,6 +61,9 @@ static void show_status(const struct client *client, const cJSON *state) {
                 const char *reason = json_text(item, "reason");
 
                 show_field("plugin", "%s: %s%s%s", json_text(item, "name"), json_text(item, "status"), reason[0] ? ", " : "", reason);
+                cJSON_ArrayForEach(about, cJSON_GetObjectItemCaseSensitive(item, "about")) {
+                        show_field(json_text(about, "key"), "%s: %s", json_text(item, "name"), json_text(about, "value"));
+                }
         }
         cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(state, "policies")) {
                 const char *error = json_text(item, "error");
@@ -91,11 +94,11 @@ int verb_status(struct client *client, char **arguments, int n) {
 
 int verb_nodes(struct client *client, char **arguments, int n) {
         static const struct column columns[] = {
-                {"NODE", "node", COLUMN_ID, false},           {"CPUS", "cpus", COLUMN_ID, false},
-                {"I/O CORES", "io_cores", COLUMN_ID, false},  {"I/O LOAD", "io_load", COLUMN_CORES, false},
-                {"I/O IDLE", "io_idle", COLUMN_CORES, false}, {"UNPLACED", "unplaced_load", COLUMN_CORES, false},
-                {"UNITS", "units", COLUMN_ID, false},         {"VM CORES", "vm_cores", COLUMN_ID, false},
-                {"VM IDLE", "vm_idle", COLUMN_CORES, false},
+                {"NODE", "node", COLUMN_ID, false, false},           {"CPUS", "cpus", COLUMN_ID, false, false},
+                {"I/O CORES", "io_cores", COLUMN_ID, false, false},  {"I/O LOAD", "io_load", COLUMN_CORES, false, false},
+                {"I/O IDLE", "io_idle", COLUMN_CORES, false, false}, {"UNPLACED", "unplaced_load", COLUMN_CORES, false, false},
+                {"UNITS", "units", COLUMN_ID, false, false},         {"VM CORES", "vm_cores", COLUMN_ID, false, false},
+                {"VM IDLE", "vm_idle", COLUMN_CORES, false, false},
         };
 
         (void) arguments, (void) n;
@@ -138,57 +141,164 @@ static int show_filtered(struct client *client, const char *section, bool (*keep
 
 int verb_cores(struct client *client, char **arguments, int n) {
         static const struct column columns[] = {
-                {"CPU", "cpu", COLUMN_ID, false},         {"NODE", "node", COLUMN_CPU, false},
-                {"I/O", "io_core", COLUMN_YES, false},    {"OURS", "ours", COLUMN_YES, false},
-                {"WORKER", "worker", COLUMN_TEXT, false}, {"UNITS", "units", COLUMN_ID, false},
-                {"LOAD", "load", COLUMN_CORES, false},    {"AVERAGE", "load_average", COLUMN_CORES, false},
-                {"WAIT", "wait", COLUMN_SHARE, false},    {"BUSY", "busy", COLUMN_SHARE, false},
+                {"CPU", "cpu", COLUMN_ID, false, false},         {"NODE", "node", COLUMN_CPU, false, false},
+                {"I/O", "io_core", COLUMN_YES, false, false},    {"OURS", "ours", COLUMN_YES, false, false},
+                {"WORKER", "worker", COLUMN_TEXT, false, false}, {"UNITS", "units", COLUMN_ID, false, false},
+                {"LOAD", "load", COLUMN_CORES, false, false},    {"AVERAGE", "load_average", COLUMN_CORES, false, false},
+                {"WAIT", "wait", COLUMN_SHARE, false, false},    {"BUSY", "busy", COLUMN_SHARE, false, false},
         };
 
         (void) arguments, (void) n;
         return show_filtered(client, "cores", is_io_core, columns, ELEMENTSOF(columns));
 }
 
+/* ---- who is who: workers, units, devices */
+
+static void set_unknown(cJSON *object, const char *key) {
+        (void) cJSON_ReplaceItemInObjectCaseSensitive(object, key, cJSON_CreateString("?"));
+}
+
+/* Puts "?" where somebody looked and could not tell, for people; the reasons follow below the table. */
+static void mark_unknown(cJSON *array) {
+        cJSON *object;
+
+        cJSON_ArrayForEach(object, array) {
+                if (json_text(object, "unidentified")[0] == '\0')
+                        continue;
+                if (json_text(object, "kind")[0] == '\0')
+                        set_unknown(object, "kind");
+                if (!cJSON_IsNumber(cJSON_GetObjectItemCaseSensitive(object, "queue_pair")))
+                        set_unknown(object, "queue_pair");
+        }
+}
+
+/* Each reason once, with the first that it is about, and how many others. */
+static void explain_unknown(const cJSON *array) {
+        const cJSON *object, *other;
+
+        cJSON_ArrayForEach(object, array) {
+                const char *why = json_text(object, "unidentified");
+                const cJSON *first = NULL;
+                unsigned n = 0;
+
+                if (why[0] == '\0')
+                        continue;
+                cJSON_ArrayForEach(other, array) {
+                        if (strcmp(json_text(other, "unidentified"), why) != 0)
+                                continue;
+                        first = first ? first : other;
+                        n++;
+                }
+                if (first != object)
+                        continue;
+                printf("? %s", json_text(object, "id"));
+                if (n > 1)
+                        printf(" and %u more", n - 1);
+                fputs(": ", stdout);
+                show_text(why);
+                putchar('\n');
+        }
+}
+
+/* Shows a section whose objects may be unidentified. */
+static int show_identified(struct client *client, cJSON *array, const struct column *columns, size_t n) {
+        int status;
+
+        if (client->json)
+                return show_json(array, false);
+        mark_unknown(array);
+        status = show_table(client, array, columns, n);
+        if (status == EXIT_OK && !client->no_legend)
+                explain_unknown(array);
+        return status;
+}
+
+/* Columns of workers: whose each one is, where each has one owner, as on stock kernels; what may be done with it where they are shared. */
+enum { WORKERS_EACH = 1 << 0, WORKERS_SHARED = 1 << 1 };
+
+static unsigned which_workers(const cJSON *workers) {
+        const cJSON *worker;
+
+        cJSON_ArrayForEach(worker, workers) {
+                if (json_true(worker, "shared"))
+                        return WORKERS_SHARED;
+        }
+        return WORKERS_EACH;
+}
+
 int verb_workers(struct client *client, char **arguments, int n) {
-        static const struct column columns[] = {
-                {"WORKER", "id", COLUMN_TEXT, false},
-                {"CPU", "cpu", COLUMN_CPU, false},
-                {"PID", "pid", COLUMN_ID, false},
-                {"LOAD", "load", COLUMN_CORES, false},
-                {"AVERAGE", "load_average", COLUMN_CORES, false},
-                {"WAIT", "wait", COLUMN_SHARE, false},
-                {"LOCKED", "locked", COLUMN_YES, false},
-                {"SHARED", "shared", COLUMN_YES, false},
-                {"DEFAULT", "default", COLUMN_YES, false},
-                {"STATE", "state", COLUMN_WORD, false},
+        static const struct {
+                struct column column;
+                unsigned of; /* mask of WORKERS_; 0: of all */
+        } known[] = {
+                {{"WORKER", "id", COLUMN_TEXT, false, false}, 0},
+                {{"CPU", "cpu", COLUMN_CPU, false, false}, 0},
+                {{"PID", "pid", COLUMN_ID, false, false}, 0},
+                {{"KIND", "kind", COLUMN_TEXT, false, false}, WORKERS_EACH},
+                {{"BACKEND", "backend", COLUMN_TEXT, false, false}, WORKERS_EACH},
+                {{"PAIR", "queue_pair", COLUMN_PAIR, false, false}, WORKERS_EACH},
+                {{"OWNER", "owner", COLUMN_CPU, false, false}, WORKERS_EACH},
+                {{"DOMAIN", "domain", COLUMN_TEXT, false, true}, WORKERS_EACH},
+                {{"UNITS", "units", COLUMN_ID, false, false}, WORKERS_SHARED},
+                {{"LOAD", "load", COLUMN_CORES, false, false}, 0},
+                {{"AVERAGE", "load_average", COLUMN_CORES, false, false}, WORKERS_SHARED},
+                {{"WAIT", "wait", COLUMN_SHARE, false, false}, 0},
+                {{"SWITCHES/S", "switches_per_second", COLUMN_RATE, false, false}, WORKERS_EACH},
+                {{"LOCKED", "locked", COLUMN_YES, false, false}, WORKERS_SHARED},
+                {{"SHARED", "shared", COLUMN_YES, false, false}, WORKERS_SHARED},
+                {{"DEFAULT", "default", COLUMN_YES, false, false}, WORKERS_SHARED},
+                {{"STATE", "state", COLUMN_WORD, false, false}, 0},
         };
+        _cleanup_(json_freep) cJSON *state = NULL;
+        char *sections[] = {(char *) "workers", NULL};
+        struct column columns[ELEMENTSOF(known)];
+        size_t n_columns = 0;
+        unsigned which;
+        cJSON *workers;
+        int status;
 
         (void) arguments, (void) n;
-        return show_section(client, "workers", columns, ELEMENTSOF(columns));
+        status = client_state(client, sections, &state);
+        if (status != EXIT_OK)
+                return status;
+        workers = cJSON_GetObjectItemCaseSensitive(state, "workers");
+        which = client->all ? WORKERS_EACH | WORKERS_SHARED : which_workers(workers);
+        for (size_t i = 0; i < ELEMENTSOF(known); i++)
+                if (known[i].of == 0 || known[i].of & which)
+                        columns[n_columns++] = known[i].column;
+        return show_identified(client, workers, columns, n_columns);
 }
 
 int verb_units(struct client *client, char **arguments, int n) {
         static const struct column columns[] = {
-                {"UNIT", "id", COLUMN_TEXT, false},
-                {"DOMAIN", "domain", COLUMN_TEXT, false},
-                {"NODE", "node", COLUMN_CPU, false},
-                {"CORE", "core", COLUMN_CPU, false},
-                {"WORKER", "worker", COLUMN_TEXT, false},
-                {"LOAD", "load", COLUMN_CORES, false},
-                {"AVERAGE", "load_average", COLUMN_CORES, false},
-                {"BYTES/S", "bytes_per_second", COLUMN_RATE, false},
-                {"STATE", "state", COLUMN_WORD, false},
+                {"UNIT", "id", COLUMN_TEXT, false, false},
+                {"DEVICE", "device", COLUMN_TEXT, false, false},
+                {"PAIR", "queue_pair", COLUMN_PAIR, false, false},
+                {"DOMAIN", "domain", COLUMN_TEXT, false, true},
+                {"NODE", "node", COLUMN_CPU, false, false},
+                {"CORE", "core", COLUMN_CPU, false, false},
+                {"WORKER", "worker", COLUMN_TEXT, false, false},
+                {"LOAD", "load", COLUMN_CORES, false, false},
+                {"AVERAGE", "load_average", COLUMN_CORES, false, false},
+                {"BYTES/S", "bytes_per_second", COLUMN_RATE, false, false},
+                {"STATE", "state", COLUMN_WORD, false, false},
         };
+        _cleanup_(json_freep) cJSON *state = NULL;
+        char *sections[] = {(char *) "units", NULL};
+        int status;
 
         (void) arguments, (void) n;
-        return show_section(client, "units", columns, ELEMENTSOF(columns));
+        status = client_state(client, sections, &state);
+        if (status != EXIT_OK)
+                return status;
+        return show_identified(client, cJSON_GetObjectItemCaseSensitive(state, "units"), columns, ELEMENTSOF(columns));
 }
 
 int verb_devices(struct client *client, char **arguments, int n) {
         static const struct column columns[] = {
-                {"DEVICE", "id", COLUMN_TEXT, false},
-                {"OWNER", "owner", COLUMN_CPU, false},
-                {"BACKEND", "backend", COLUMN_TEXT, false},
+                {"DEVICE", "id", COLUMN_TEXT, false, false},       {"KIND", "kind", COLUMN_TEXT, false, false},
+                {"BACKEND", "backend", COLUMN_TEXT, false, false}, {"OWNER", "owner", COLUMN_CPU, false, false},
+                {"PAIRS", "queue_pairs", COLUMN_ID, false, false},
         };
 
         (void) arguments, (void) n;
@@ -197,17 +307,17 @@ int verb_devices(struct client *client, char **arguments, int n) {
 
 int verb_queues(struct client *client, char **arguments, int n) {
         static const struct column columns[] = {
-                {"QUEUE", "id", COLUMN_TEXT, false},
-                {"UNIT", "unit", COLUMN_TEXT, false},
-                {"LOAD", "load", COLUMN_CORES, false},
-                {"BYTES/S", "bytes_per_second", COLUMN_RATE, false},
-                {"PACKETS/S", "packets_per_second", COLUMN_RATE, false},
-                {"KICKS/S", "works_per_second", COLUMN_RATE, false},
-                {"WAIT", "wait", COLUMN_SHARE, false},
-                {"FULL/S", "ring_full_per_second", COLUMN_RATE, false},
-                {"STUCK/S", "stuck_per_second", COLUMN_RATE, false},
-                {"POLL", "poll", COLUMN_YES, false},
-                {"STATE", "state", COLUMN_WORD, false},
+                {"QUEUE", "id", COLUMN_TEXT, false, false},
+                {"UNIT", "unit", COLUMN_TEXT, false, false},
+                {"LOAD", "load", COLUMN_CORES, false, false},
+                {"BYTES/S", "bytes_per_second", COLUMN_RATE, false, false},
+                {"PACKETS/S", "packets_per_second", COLUMN_RATE, false, false},
+                {"KICKS/S", "works_per_second", COLUMN_RATE, false, false},
+                {"WAIT", "wait", COLUMN_SHARE, false, false},
+                {"FULL/S", "ring_full_per_second", COLUMN_RATE, false, false},
+                {"STUCK/S", "stuck_per_second", COLUMN_RATE, false, false},
+                {"POLL", "poll", COLUMN_YES, false, false},
+                {"STATE", "state", COLUMN_WORD, false, false},
         };
 
         (void) arguments, (void) n;
@@ -216,8 +326,8 @@ int verb_queues(struct client *client, char **arguments, int n) {
 
 int verb_domains(struct client *client, char **arguments, int n) {
         static const struct column columns[] = {
-                {"DOMAIN", "name", COLUMN_TEXT, false}, {"STATE", "state", COLUMN_WORD, false}, {"NODE", "node", COLUMN_CPU, false},
-                {"VCPUS", "vcpus", COLUMN_ID, false},   {"PID", "pid", COLUMN_ID, false},       {"UUID", "uuid", COLUMN_TEXT, false},
+                {"DOMAIN", "name", COLUMN_TEXT, false, false}, {"STATE", "state", COLUMN_WORD, false, false}, {"NODE", "node", COLUMN_CPU, false, false},
+                {"VCPUS", "vcpus", COLUMN_ID, false, false},   {"PID", "pid", COLUMN_ID, false, false},       {"UUID", "uuid", COLUMN_TEXT, false, false},
         };
 
         (void) arguments, (void) n;

@@ -72,6 +72,30 @@ void *bus_class_find(const struct bus *bus, enum bus_class class, const char *id
         return NULL;
 }
 
+const struct unit *bus_worker_unit(const struct host *host, const struct worker *worker) {
+        const struct unit *unit = host_unit(host, worker->pub.id); /* on stock kernels it has the worker's name */
+
+        if (worker->n_units != 1)
+                return NULL;
+        if (unit && unit->pub.worker == &worker->pub)
+                return unit;
+        for (size_t i = 0; i < host->n_units; i++)
+                if (host->units[i]->pub.worker == &worker->pub)
+                        return host->units[i];
+        return NULL;
+}
+
+size_t bus_device_pairs(const struct host *host, const struct device *device) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < host->n_units; i++) {
+                const struct iocore_unit *unit = &host->units[i]->pub;
+
+                n += unit->device == &device->pub && (unit->queue_pair >= 0 || unit->unidentified[0] != '\0');
+        }
+        return n;
+}
+
 int bus_class_visit(struct bus *bus, enum bus_class class, int (*visit)(void *userdata, const char *id), void *userdata) {
         const struct host *host = engine_host(bus->engine);
         int r = 0;

@@ -7,9 +7,12 @@
 #include "daemon/cleanup.h"
 
 int bus_decision_append_summary(sd_bus_message *reply, const struct decision *d) {
+        struct bus_text text, object;
+
         return sd_bus_message_append(reply, BUS_DECISION_SUMMARY, d->id, d->usec, d->epoch, d->intent.source,
-                                     intent_action_to_string(d->intent.action), d->intent.object, d->intent.node, d->intent.cpu,
-                                     verdict_to_string(d->verdict), d->rule, d->text, d->intent.reason, d->repeated);
+                                     intent_action_to_string(d->intent.action), bus_text(&object, d->intent.object), d->intent.node,
+                                     d->intent.cpu, verdict_to_string(d->verdict), d->rule, bus_text(&text, d->text), d->intent.reason,
+                                     d->repeated);
 }
 
 /* One entry of a{sv} of a basic type or of basic types. */
@@ -17,6 +20,12 @@ int bus_decision_append_summary(sd_bus_message *reply, const struct decision *d)
         do {                                                                                                                               \
                 if (r >= 0)                                                                                                                \
                         r = sd_bus_message_append(reply, "{sv}", key, type, __VA_ARGS__);                                                  \
+        } while (0)
+
+#define TEXT_ENTRY(key, string)                                                                                                            \
+        do {                                                                                                                               \
+                struct bus_text clean_;                                                                                                    \
+                ENTRY(key, "s", bus_text(&clean_, string));                                                                                \
         } while (0)
 
 static int open_entry(sd_bus_message *reply, const char *key, const char *type) {
@@ -61,14 +70,14 @@ static int append_steps(sd_bus_message *reply, const struct decision *decision) 
                 r = sd_bus_message_open_container(reply, 'a', "{sv}");
                 ENTRY("kind", "s", step_kind_to_string(step->kind));
                 ENTRY("cpu", "i", step->cpu);
-                ENTRY("object", "s", step->object);
+                TEXT_ENTRY("object", step->object);
                 ENTRY("knob", "s", step->knob);
-                ENTRY("value", "s", step->value);
-                ENTRY("old_value", "s", step->old_value);
-                ENTRY("new_value", "s", step->new_value);
+                TEXT_ENTRY("value", step->value);
+                TEXT_ENTRY("old_value", step->old_value);
+                TEXT_ENTRY("new_value", step->new_value);
                 ENTRY("result", "s", step_result_to_string(step->result));
                 ENTRY("error", "s", step->error != 0 ? strerror(step->error < 0 ? -step->error : step->error) : "");
-                ENTRY("text", "s", text);
+                TEXT_ENTRY("text", text);
                 if (r >= 0)
                         r = sd_bus_message_close_container(reply);
         }
@@ -87,15 +96,15 @@ int bus_decision_append_full(sd_bus_message *reply, const struct decision *d) {
         ENTRY("source", "s", intent->source);
         ENTRY("priority", "i", intent->priority);
         ENTRY("action", "s", intent_action_to_string(intent->action));
-        ENTRY("object", "s", intent->object);
+        TEXT_ENTRY("object", intent->object);
         ENTRY("node", "i", intent->node);
         ENTRY("cpu", "i", intent->cpu);
         ENTRY("knob", "s", intent->knob);
-        ENTRY("value", "s", intent->value);
+        TEXT_ENTRY("value", intent->value);
         ENTRY("reason", "s", intent->reason);
         ENTRY("verdict", "s", verdict_to_string(d->verdict));
         ENTRY("rule", "s", d->rule);
-        ENTRY("text", "s", d->text);
+        TEXT_ENTRY("text", d->text);
         if (r >= 0)
                 r = append_evidence(reply, intent);
         if (r >= 0)
@@ -105,7 +114,7 @@ int bus_decision_append_full(sd_bus_message *reply, const struct decision *d) {
                 ENTRY("trial_measure", "s", trial_measure_to_string(intent->trial));
                 ENTRY("trial_before", "d", d->trial_before);
                 ENTRY("trial_after", "d", d->trial_after);
-                ENTRY("trial_text", "s", d->trial_text);
+                TEXT_ENTRY("trial_text", d->trial_text);
         }
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }

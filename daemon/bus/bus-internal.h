@@ -45,6 +45,13 @@ struct bus {
 /* bus.c: tells clients of something that happened to `object` ("" = none). */
 void bus_event(struct bus *bus, const char *kind, const char *object, const char *text);
 
+/* D-Bus wants UTF-8, terminals no control characters; the names of guests, taps and threads are under no such law. */
+struct bus_text {
+        char text[IOCORE_VALUE_MAX];
+};
+/* A copy of `text` in `ret` that may go out; ret->text. */
+const char *bus_text(struct bus_text *ret, const char *text);
+
 /* bus-manager.c, bus-classes.c: add their vtables to bus->connection, which owns them. 0 or -errno. */
 int bus_manager_register(struct bus *bus);
 int bus_classes_register(struct bus *bus);
@@ -80,9 +87,16 @@ int bus_decision_append_full(sd_bus_message *reply, const struct decision *decis
 const char *bus_domain_state_to_string(enum iocore_domain_state state);
 /* The model's object of that class and id ("d.4", a CPU's number), or NULL. */
 void *bus_class_find(const struct bus *bus, enum bus_class class, const char *id);
+/* The one unit that the worker executes; NULL when there is none, or several. */
+const struct unit *bus_worker_unit(const struct host *host, const struct worker *worker);
+/* Queue pairs of a device that has its workers by pairs, known or not; 0 where pairs are not told. */
+size_t bus_device_pairs(const struct host *host, const struct device *device);
 
 /* bus-state.c */
 const char *bus_plugin_status_to_string(enum plugin_status status);
+/* Calls `say` with what each open plugin tells of how it works on this host; texts may go out as they are. 0, or what `say` returned first. */
+int bus_plugins_describe(const struct bus *bus, int (*say)(void *userdata, const char *plugin, const char *key, const char *value),
+                         void *userdata);
 /* Why no plugin of this host can do `action`; NULL: one can. */
 const char *bus_action_unavailable(const struct bus *bus, enum intent_action action);
 /* The snapshot as one JSON document. `sections`: NULL-terminated names, NULL or empty = all but queues. The same question gets the same

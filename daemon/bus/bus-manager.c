@@ -300,6 +300,22 @@ GETTER(get_plugins) {
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
+static int append_about(void *userdata, const char *plugin, const char *key, const char *value) {
+        int r = sd_bus_message_append(userdata, "(sss)", plugin, key, value);
+
+        return r < 0 ? r : 0;
+}
+
+GETTER(get_about) {
+        int r;
+
+        UNUSED_GETTER_ARGUMENTS;
+        r = sd_bus_message_open_container(reply, 'a', "(sss)");
+        if (r >= 0)
+                r = bus_plugins_describe(userdata, append_about, reply);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
 GETTER(get_unavailable) {
         struct bus *bus = userdata;
         int r;
@@ -332,6 +348,7 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_PROPERTY("DecisionCount", "t", get_statistic, 0, 0),
         SD_BUS_PROPERTY("Changes", "t", get_changes, 0, 0),
         SD_BUS_PROPERTY("Plugins", "a(sss)", get_plugins, 0, 0),
+        SD_BUS_PROPERTY("About", "a(sss)", get_about, 0, 0),
         SD_BUS_PROPERTY("Unavailable", "a{ss}", get_unavailable, 0, 0),
 
         SD_BUS_METHOD_WITH_ARGS("Grow", SD_BUS_ARGS("i", node, "i", cpu, "s", reason),

@@ -25,8 +25,10 @@ static const struct host *current_host(sd_bus *connection) {
 /* ---- getters of one member */
 
 GETTER(get_string) {
+        struct bus_text text;
+
         UNUSED_GETTER_ARGUMENTS;
-        return sd_bus_message_append_basic(reply, 's', userdata);
+        return sd_bus_message_append_basic(reply, 's', bus_text(&text, userdata));
 }
 
 GETTER(get_bool) {
@@ -135,6 +137,45 @@ GETTER(get_device_queues) {
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
+GETTER(get_device_pairs) {
+        UNUSED_GETTER_ARGUMENTS;
+        return sd_bus_message_append(reply, "u", (unsigned) bus_device_pairs(current_host(connection), userdata));
+}
+
+/* ---- workers: whom one serves is known by its unit, where it executes just one */
+
+GETTER(get_worker_text) {
+        const struct unit *unit = bus_worker_unit(current_host(connection), userdata);
+        const struct iocore_device *device = unit ? unit->pub.device : NULL;
+        struct bus_text clean;
+        const char *text = "";
+
+        UNUSED_GETTER_ARGUMENTS;
+        if (device && strcmp(property, "Kind") == 0)
+                text = device->kind;
+        else if (device && strcmp(property, "Backend") == 0)
+                text = device->backend;
+        else if (unit && strcmp(property, "Domain") == 0)
+                text = unit->pub.domain;
+        else if (unit && strcmp(property, "Unidentified") == 0)
+                text = unit->pub.unidentified;
+        return sd_bus_message_append_basic(reply, 's', bus_text(&clean, text));
+}
+
+GETTER(get_worker_queue_pair) {
+        const struct unit *unit = bus_worker_unit(current_host(connection), userdata);
+
+        UNUSED_GETTER_ARGUMENTS;
+        return sd_bus_message_append(reply, "i", unit ? unit->pub.queue_pair : -1);
+}
+
+GETTER(get_worker_owner) {
+        const struct unit *unit = bus_worker_unit(current_host(connection), userdata);
+
+        UNUSED_GETTER_ARGUMENTS;
+        return sd_bus_message_append(reply, "i", unit ? (int) unit->pub.owner : -1);
+}
+
 /* ---- cores: most of what is told of one is its place in the topology */
 
 GETTER(get_core_topology) {
@@ -199,6 +240,12 @@ static const sd_bus_vtable worker_vtable[] = {
         SD_BUS_PROPERTY("Shared", "b", get_bool, offsetof(struct worker, pub.shared), 0),
         SD_BUS_PROPERTY("Default", "b", get_bool, offsetof(struct worker, pub.is_default), 0),
         SD_BUS_PROPERTY("State", "s", get_object_state, offsetof(struct worker, state), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Kind", "s", get_worker_text, 0, 0),
+        SD_BUS_PROPERTY("Backend", "s", get_worker_text, 0, 0),
+        SD_BUS_PROPERTY("QueuePair", "i", get_worker_queue_pair, 0, 0),
+        SD_BUS_PROPERTY("Unidentified", "s", get_worker_text, 0, 0),
+        SD_BUS_PROPERTY("Owner", "i", get_worker_owner, 0, 0),
+        SD_BUS_PROPERTY("Domain", "s", get_worker_text, 0, 0),
         SD_BUS_PROPERTY("Units", "a(so)", get_worker_units, 0, SD_BUS_VTABLE_PROPERTY_EXPLICIT),
         SD_BUS_PROPERTY("Load", "d", NULL, offsetof(struct worker, load), 0),
         SD_BUS_PROPERTY("LoadAverage", "d", NULL, offsetof(struct worker, load_average), 0),
@@ -211,6 +258,8 @@ static const sd_bus_vtable unit_vtable[] = {
         SD_BUS_PROPERTY("Id", "s", get_string, offsetof(struct unit, pub.id), SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("Domain", "s", get_string, offsetof(struct unit, pub.domain), 0),
         SD_BUS_PROPERTY("Device", "(so)", get_device_reference, offsetof(struct unit, pub.device), 0),
+        SD_BUS_PROPERTY("QueuePair", "i", NULL, offsetof(struct unit, pub.queue_pair), 0),
+        SD_BUS_PROPERTY("Unidentified", "s", get_string, offsetof(struct unit, pub.unidentified), 0),
         SD_BUS_PROPERTY("Worker", "(so)", get_unit_worker, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Core", "i", NULL, offsetof(struct unit, core), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Node", "i", NULL, offsetof(struct unit, pub.node), 0),
@@ -227,7 +276,9 @@ static const sd_bus_vtable device_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_PROPERTY("Id", "s", get_string, offsetof(struct device, pub.id), SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("Owner", "i", get_pid, offsetof(struct device, pub.owner), 0),
+        SD_BUS_PROPERTY("Kind", "s", get_string, offsetof(struct device, pub.kind), 0),
         SD_BUS_PROPERTY("Backend", "s", get_string, offsetof(struct device, pub.backend), 0),
+        SD_BUS_PROPERTY("QueuePairs", "u", get_device_pairs, 0, 0),
         SD_BUS_PROPERTY("Units", "a(so)", get_device_units, 0, SD_BUS_VTABLE_PROPERTY_EXPLICIT),
         SD_BUS_PROPERTY("Queues", "a(so)", get_device_queues, 0, SD_BUS_VTABLE_PROPERTY_EXPLICIT),
         SD_BUS_VTABLE_END,
@@ -283,6 +334,7 @@ GETTER(get_queue_counters) {
                 {"stuck", IOCORE_QUEUE_STUCK, queue->pub.stuck},
                 {"ring_full", IOCORE_QUEUE_RING_FULL, queue->pub.ring_full},
                 {"poll_empty", IOCORE_QUEUE_POLL_EMPTY, queue->pub.poll_empty},
+                {"drops", IOCORE_QUEUE_DROPS, queue->pub.drops},
         };
         int r;
 

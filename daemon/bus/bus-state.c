@@ -35,6 +35,34 @@ const char *bus_action_unavailable(const struct bus *bus, enum intent_action act
         return plugin_set_unavailable(engine_plugins(bus->engine), kind ? kind : "grow", NULL);
 }
 
+struct description {
+        int (*say)(void *userdata, const char *plugin, const char *key, const char *value);
+        void *userdata;
+        const char *plugin;
+        int result;
+};
+
+static void on_said(void *userdata, const char *key, const char *value) {
+        struct description *description = userdata;
+        struct bus_text clean_key, clean_value;
+
+        if (description->result == 0)
+                description->result = description->say(description->userdata, description->plugin, bus_text(&clean_key, key),
+                                                       bus_text(&clean_value, value));
+}
+
+int bus_plugins_describe(const struct bus *bus, int (*say)(void *userdata, const char *plugin, const char *key, const char *value),
+                         void *userdata) {
+        struct description description = {.say = say, .userdata = userdata};
+
+        for (struct plugin_instance *const *p = plugin_set_instances(engine_plugins(bus->engine)); *p && description.result == 0; p++) {
+                description.plugin = (*p)->plugin->name;
+                if ((*p)->plugin->describe)
+                        (*p)->plugin->describe((*p)->state, on_said, &description);
+        }
+        return description.result;
+}
+
 static const char *state_name(enum object_state state) {
         return state == OBJECT_MANUAL ? "manual" : "active";
 }
@@ -67,7 +95,9 @@ static void add_bool(cJSON *to, const char *name, bool value) {
 }
 
 static void add_string(cJSON *to, const char *name, const char *value) {
-        (void) add(to, name, cJSON_CreateString(value));
+        struct bus_text text;
+
+        (void) add(to, name, cJSON_CreateString(bus_text(&text, value)));
 }
 
 static cJSON *add_array(cJSON *to, const char *name) {
@@ -141,11 +171,20 @@ static void add_workers(struct bus *bus, cJSON *to) {
 
         for (size_t i = 0; i < host->n_workers; i++) {
                 const struct worker *worker = host->workers[i];
+                const struct unit *unit = bus_worker_unit(host, worker);
+                const struct iocore_device *device = unit ? unit->pub.device : NULL;
                 cJSON *json = append_object(to);
 
                 add_string(json, "id", worker->pub.id);
                 add_number(json, "cpu", worker->pub.cpu);
                 add_number(json, "pid", worker->pub.pid);
+                add_number(json, "units", (double) worker->n_units);
+                add_string(json, "kind", device ? device->kind : "");
+                add_string(json, "backend", device ? device->backend : "");
+                add_number_or_null(json, "queue_pair", unit && unit->pub.queue_pair >= 0, unit ? unit->pub.queue_pair : 0);
+                add_string(json, "unidentified", unit ? unit->pub.unidentified : "");
+                add_number(json, "owner", unit ? unit->pub.owner : -1);
+                add_string(json, "domain", unit ? unit->pub.domain : "");
                 add_bool(json, "locked", worker->pub.locked);
                 add_bool(json, "shared", worker->pub.shared);
                 add_bool(json, "default", worker->pub.is_default);
@@ -166,6 +205,10 @@ static void add_units(struct bus *bus, cJSON *to) {
                 add_string(json, "id", unit->pub.id);
                 add_string(json, "domain", unit->pub.domain);
                 add_string(json, "device", unit->pub.device ? unit->pub.device->id : "");
+                add_string(json, "kind", unit->pub.device ? unit->pub.device->kind : "");
+                add_string(json, "backend", unit->pub.device ? unit->pub.device->backend : "");
+                add_number_or_null(json, "queue_pair", unit->pub.queue_pair >= 0, unit->pub.queue_pair);
+                add_string(json, "unidentified", unit->pub.unidentified);
                 add_string(json, "worker", unit->pub.worker ? unit->pub.worker->id : "");
                 add_number(json, "core", unit->core);
                 add_number(json, "node", unit->pub.node);
@@ -182,11 +225,14 @@ static void add_devices(struct bus *bus, cJSON *to) {
 
         for (size_t i = 0; i < host->n_devices; i++) {
                 const struct device *device = host->devices[i];
+                const size_t n_pairs = bus_device_pairs(host, device);
                 cJSON *json = append_object(to);
 
                 add_string(json, "id", device->pub.id);
-                add_number(json, "owner", device->pub.owner);
+                add_string(json, "kind", device->pub.kind);
                 add_string(json, "backend", device->pub.backend);
+                add_number(json, "owner", device->pub.owner);
+                add_number_or_null(json, "queue_pairs", n_pairs > 0, (double) n_pairs);
         }
 }
 
@@ -299,6 +345,21 @@ static void add_decision(cJSON *to, const struct decision *decision) {
         add_string(json, "text", decision->text);
 }
 
+/* Where what a plugin says of itself goes: the array of all plugins' objects. */
+static int add_about(void *userdata, const char *plugin, const char *key, const char *value) {
+        cJSON *array = userdata, *json;
+
+        cJSON_ArrayForEach(json, array) {
+                if (strcmp(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "name")) ?: "", plugin) != 0)
+                        continue;
+                json = append_object(cJSON_GetObjectItemCaseSensitive(json, "about"));
+                add_string(json, "key", key);
+                add_string(json, "value", value);
+                break;
+        }
+        return 0;
+}
+
 /* The newest decision that changed something (or would have), else the newest. */
 static const struct decision *last_decision(const struct decision_log *decisions) {
         size_t size = decision_log_size(decisions);
@@ -346,7 +407,9 @@ static void add_daemon(struct bus *bus, cJSON *to) {
                 add_string(json, "name", plugin->name);
                 add_string(json, "status", bus_plugin_status_to_string(plugin->status));
                 add_string(json, "reason", plugin->reason);
+                (void) add_array(json, "about");
         }
+        (void) bus_plugins_describe(bus, add_about, array);
         array = add_object(to, "unavailable");
         for (enum intent_action action = 0; action < INTENT_SET; action++) {
                 const char *why = bus_action_unavailable(bus, action);

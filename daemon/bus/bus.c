@@ -7,6 +7,7 @@
 #include "bus-internal.h"
 #include "daemon/cleanup.h"
 #include "daemon/log.h"
+#include "daemon/text.h"
 
 /* After the epoch's timer (SD_EVENT_PRIORITY_NORMAL): a flood of calls delays an epoch by one call at most. */
 #define BUS_PRIORITY (SD_EVENT_PRIORITY_NORMAL + 10)
@@ -18,6 +19,11 @@
 static int schedule_retry(struct bus *bus);
 
 /* ---- signals */
+
+const char *bus_text(struct bus_text *ret, const char *text) {
+        text_copy(ret->text, sizeof(ret->text), text, strlen(text));
+        return ret->text;
+}
 
 static void schedule_flush(struct bus *bus) {
         if (bus->flush)
@@ -62,6 +68,7 @@ static void note_step(struct bus *bus, const struct step *step) {
 
 static void on_decided(void *userdata, const struct decision *decision) {
         struct bus *bus = userdata;
+        struct bus_text text;
         int r;
 
         bus_state_forget(bus);
@@ -73,12 +80,13 @@ static void on_decided(void *userdata, const struct decision *decision) {
         if (!bus->connection)
                 return;
         r = sd_bus_emit_signal(bus->connection, BUS_ROOT, BUS_MANAGER_INTERFACE, "Decided", "tss", decision->id,
-                               verdict_to_string(decision->verdict), decision->text);
+                               verdict_to_string(decision->verdict), bus_text(&text, decision->text));
         if (r < 0)
                 log_debug("bus: cannot tell of decision %llu: %s", (unsigned long long) decision->id, strerror(-r));
 }
 
 void bus_event(struct bus *bus, const char *kind, const char *object, const char *text) {
+        struct bus_text clean_object, clean_text;
         int r;
 
         bus_state_forget(bus);
@@ -93,8 +101,8 @@ void bus_event(struct bus *bus, const char *kind, const char *object, const char
         }
         if (!bus->connection)
                 return;
-        r = sd_bus_emit_signal(bus->connection, BUS_ROOT, BUS_MANAGER_INTERFACE, "Event", "sss", kind, object ? object : "",
-                               text ? text : "");
+        r = sd_bus_emit_signal(bus->connection, BUS_ROOT, BUS_MANAGER_INTERFACE, "Event", "sss", kind, bus_text(&clean_object, object ? object : ""),
+                               bus_text(&clean_text, text ? text : ""));
         if (r < 0)
                 log_debug("bus: cannot tell of event %s: %s", kind, strerror(-r));
 }

@@ -7,6 +7,7 @@
 #include <lua5.4/lua.h>
 #include <lua5.4/lualib.h>
 
+#include "daemon/text.h"
 #include "lua-arena.h"
 #include "lua-sandbox.h"
 
@@ -106,8 +107,6 @@ void sandbox_log(struct lua_sandbox *sandbox, int priority, const char *text, si
 
 /* lua-library.c: pushes the environment of the policy: the allow-list. */
 void library_push_environment(lua_State *lua);
-/* Copies text from Lua: cut at a character's end, control characters and what is not UTF-8 replaced by '?'. */
-void text_copy(char *destination, size_t size, const char *source, size_t length);
 /* Text for an object on the stack that never shows an address. Pushes it. */
 const char *push_text(lua_State *lua, int index, size_t *ret_length);
 

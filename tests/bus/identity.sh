@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# A stock kernel's workers: who each of them is, how a plugin says it works, what it tells. The host is tests/bus/stock-host.c.
+
+build_stock_host() {
+  mkdir -p "$dir/plugins" &&
+    ${CC:-cc} -std=gnu17 -fPIC -shared -fvisibility=hidden -I"$SOURCE/plugins" "$SOURCE/tests/bus/stock-host.c" -o "$dir/plugins/stock-host.so" &&
+    chmod 644 "$dir/plugins/stock-host.so"
+}
+
+# columns FILE: the headings of a table
+columns() { head -1 "$1" | tr -s ' ' | sed 's/ $//'; }
+widest() { awk '{ if (length($0) > w) w = length($0) } END { print w + 0 }' "$1"; }
+
+test_identity() {
+  local worker=/org/iocore1/worker/t_2e102 unknown=/org/iocore1/worker/t_2e103 unit=/org/iocore1/unit/t_2e102
+
+  holds "a plugin for a made-up stock host is built" build_stock_host || return
+  : >"$dir/tell"
+  cat >"$dir/stock.conf" <<END
+[daemon]
+journal = $dir/journal3
+plugin-directory = $dir/plugins
+plugins = stock-host
+policy-directories = $dir/policies
+epoch = 50ms
+scan-interval = 100ms
+[topology]
+synthetic = pack:1 numa:1 core:4 pu:1
+[plugin.stock-host]
+tell = $dir/tell
+END
+  cp "$dir/stock.conf" "$dir/iocored.conf"
+  start_daemon || { ok 1 "iocored starts on a stock host"; return; }
+
+  is "$(get $worker org.iocore1.Worker Kind) $(get $worker org.iocore1.Worker Backend) $(get $worker org.iocore1.Worker QueuePair)" '"net" "tap-red" 1' \
+    "a worker has kind, backend and queue pair"
+  is "$(get $worker org.iocore1.Worker Owner) $(get $worker org.iocore1.Worker Domain) $(get $worker org.iocore1.Worker Unidentified)" '5000001 "red" ""' \
+    "a worker has owner and domain"
+  is "$(get $unknown org.iocore1.Worker QueuePair) $(get $unknown org.iocore1.Worker Kind) $(get $unknown org.iocore1.Worker Unidentified)" \
+    '-1 "" "the fds of process 5000009 cannot be read"' "one that cannot be told says why"
+  is "$(get $unknown org.iocore1.Worker Domain)" '"blue??[31m"' "a name that is not UTF-8, with control characters, is made harmless"
+  is "$(get $unit org.iocore1.Unit QueuePair) $(get $unit org.iocore1.Unit Unidentified)" '1 ""' "a unit has its queue pair"
+  is "$(get /org/iocore1/device/net_2etap_2dred org.iocore1.Device Kind) $(get /org/iocore1/device/net_2etap_2dred org.iocore1.Device QueuePairs)" '"net" 2' \
+    "a device has its kind and the number of its queue pairs"
+  is "$(get /org/iocore1 org.iocore1.Manager About)" '[["stock-host","discovery","one look at the start"],["stock-host","reservation","none?"]]' \
+    "the plugin says how it works"
+  is "$(ctl workers --json | jq -c 'map([.id, .kind, .backend, .queue_pair, .owner, .domain])')" \
+    '[["t.101","net","tap-red",0,5000001,"red"],["t.102","net","tap-red",1,5000001,"red"],["t.103","","",null,5000009,"blue??[31m"]]' "the same as JSON"
+  is "$(ctl units --json | jq -c 'map([.device, .kind, .queue_pair, .unidentified])[1:]')" \
+    '[["net.tap-red","net",1,""],["","",null,"the fds of process 5000009 cannot be read"]]' "and that of units"
+  is "$(ctl devices --json | jq -c 'map([.id, .kind, .backend, .owner, .queue_pairs])')" '[["net.tap-red","net","tap-red",5000001,2]]' "and that of devices"
+  is "$(state | jq -c '.plugins | map([.name, (.about | map(.key))])')" '[["stock-host",["discovery","reservation"]]]' "the state says how plugins work"
+
+  ctl workers >"$dir/table"
+  is "$(columns "$dir/table")" "WORKER CPU PID KIND BACKEND PAIR OWNER DOMAIN LOAD WAIT SWITCHES/S STATE" "workers have the columns of a stock host"
+  is "$(awk '$1 == "t.102" { print $3, $4, $5, $6, $7, $8 }' "$dir/table")" "102 net tap-red 1 5000001 red" "a worker's line says whose it is"
+  is "$(awk '$1 == "t.103" { print $4, $5, $6, $7 }' "$dir/table")" "? - ? 5000009" "what cannot be told is a question mark"
+  is "$(tail -1 "$dir/table")" "? t.103: the fds of process 5000009 cannot be read" "and below the table stands why"
+  [ "$(widest "$dir/table")" -le 120 ]
+  ok $? "the table is no wider than 120 columns"
+  ctl workers --all >"$dir/table"
+  is "$(columns "$dir/table" | grep -oE 'LOCKED|SHARED|DEFAULT|PAIR' | tr '\n' ' ')" "PAIR LOCKED SHARED DEFAULT " "--all shows every column"
+  is "$(ctl workers --no-legend | wc -l)" 3 "--no-legend leaves out headings and reasons"
+  is "$(ctl devices | awk 'NR == 2 { print $1, $2, $3, $4, $5 }')" "net.tap-red net tap-red 5000001 2" "devices are a table with kind and pairs"
+
+  ctl status >"$dir/status"
+  grep -qx '   discovery  stock-host: one look at the start' "$dir/status"
+  ok $? "status says how the plugin works"
+  grep -qx '      cannot  poll: this host cannot poll' "$dir/status"
+  ok $? "status says what the host cannot do, and why"
+  is "$(get /org/iocore1 org.iocore1.Manager Unavailable | jq -r .poll)" "this host cannot poll" "and so does the property Unavailable"
+  stop_daemon TERM
+}
