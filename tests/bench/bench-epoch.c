@@ -6,7 +6,6 @@
  * a child reads them, in turns with the thing that is measured and with the bare loop over the very same open files, each after a rewriting. Times are
  * of the thread's CPU clock: other load on the machine counts little. One JSON object a line.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <sched.h>
@@ -21,6 +20,7 @@
 
 #include "bench-subject.h"
 #include "daemon/cleanup.h"
+#include "measure.h"
 #include "vhost-tree.h"
 
 #define EPOCH_USEC 100000
@@ -34,65 +34,25 @@
 
 /* --- the bare loop ------------------------------------------------------------------------------------------------------------------ */
 
-struct file_set {
-        int *fds;
-        size_t n;
-};
+static bool is_clock_or_worker(const char *path) {
+        return ends_with(path, "/vhost/cycles") || (strstr(path, "/vhost/worker/w.") && ends_with(path, "/status"));
+}
 
-static bool ends_with(const char *text, const char *end) {
-        size_t length = strlen(text), end_length = strlen(end);
-        return length >= end_length && strcmp(text + length - end_length, end) == 0;
+static bool is_counter(const char *path) {
+        return is_clock_or_worker(path) || (strstr(path, "/vhost/vq/vq.") && ends_with(path, "/status"));
 }
 
 /* The files that the plugin has open and reads in an epoch: the clock, workers' status, and at level 1 queues' status. */
 static void find_files(struct file_set *ret, bool queues) {
-        const struct dirent *entry;
-        DIR *directory = opendir("/proc/self/fd");
-        if (!directory)
-                abort();
-        *ret = (struct file_set) { 0 };
-        while ((entry = readdir(directory))) {
-                char link[64], target[PATH_MAX];
-                snprintf(link, sizeof link, "/proc/self/fd/%.16s", entry->d_name);
-                ssize_t n = readlink(link, target, sizeof target - 1);
-                if (n < 0)
-                        continue;
-                target[n] = '\0';
-                if (!ends_with(target, "/vhost/cycles") && !(strstr(target, "/vhost/worker/w.") && ends_with(target, "/status")) &&
-                    !(queues && strstr(target, "/vhost/vq/vq.") && ends_with(target, "/status")))
-                        continue;
-                ret->fds = reallocarray(ret->fds, ret->n + 1, sizeof *ret->fds);
-                if (!ret->fds)
-                        abort();
-                ret->fds[ret->n++] = (int) strtol(entry->d_name, NULL, 10);
-        }
-        closedir(directory);
+        file_set_find(ret, queues ? is_counter : is_clock_or_worker);
 }
 
 static void bare_loop(const struct file_set *files) {
-        char buffer[ATTRIBUTE_SIZE];
-        for (size_t i = 0; i < files->n; i++)
-                if (pread(files->fds[i], buffer, sizeof buffer, 0) <= 0)
-                        abort();
+        if (!file_set_read(files, ATTRIBUTE_SIZE))
+                abort();
 }
 
 /* --- taking turns ------------------------------------------------------------------------------------------------------------------- */
-
-static uint64_t cpu_nsec(void) {
-        struct timespec now;
-        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-        return (uint64_t) now.tv_sec * 1000000000 + (uint64_t) now.tv_nsec;
-}
-
-static int compare_numbers(const void *a, const void *b) {
-        double x = *(const double *) a, y = *(const double *) b;
-        return (x > y) - (x < y);
-}
-
-static double median(double *values, size_t n) {
-        qsort(values, n, sizeof *values, compare_numbers);
-        return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
-}
 
 static unsigned resident_kib(void) {
         char text[128], *second;
@@ -154,16 +114,8 @@ static struct result take_turns(const struct turns *turns, const struct tree *tr
         kind->free(subject);
         free(subject_times);
         free(bare_times);
-        free(files.fds);
+        file_set_free(&files);
         return result;
-}
-
-static void raise_files_limit(void) {
-        struct rlimit limit;
-        if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-                return;
-        limit.rlim_cur = limit.rlim_max;
-        (void) setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 /* Measures `kind` on the tree, whose counters go on before each turn. */

@@ -3,13 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench-plugin.h"
 #include "bench-subject.h"
 #include "daemon/engine.h"
 #include "daemon/log.h"
-#include "daemon/plugin-services.h"
-
-/* Linked in, not loaded: the same code. */
-extern const struct iocore_plugin iocore_plugin;
 
 static void die(const char *what, int error) {
         fprintf(stderr, "bench: %s: %s\n", what, strerror(-error));
@@ -51,40 +48,14 @@ static struct config *make_config(const struct tree *tree) {
 
 /* --- sampling and deriving ------------------------------------------------------------------------------------------------------------ */
 
-struct sampler {
-        struct config *config;
-        struct host *host;
-        struct plugin_instance instance;
-        struct iocore_context context;
-};
-
 static void *sampler_make(const struct tree *tree) {
-        struct sampler *sampler = calloc(1, sizeof *sampler);
-        struct topology *topology = NULL;
         char text[PATH_MAX];
-
-        if (!sampler)
-                die("sampler", -ENOMEM);
-        log_set_max_level(LOG_WARNING);
-        sampler->config = make_config(tree);
         describe_topology(tree, text, sizeof text);
-        int r = topology_new(&topology, "/", text, NULL, NULL);
-        if (r == 0)
-                r = host_new(&sampler->host, topology);
-        if (r < 0 || !sampler->host)
-                die("host", r);
-        sampler->host->ewma_weight = sampler->config->smoothing;
-        sampler->host->busy_threshold = sampler->config->busy_threshold;
-        sampler->instance.plugin = &iocore_plugin;
-        sampler->context = (struct iocore_context) { .name = "vhost-sysfs", .instance = &sampler->instance, .host = sampler->host, .config = sampler->config };
-        r = iocore_plugin.open(&plugin_services, &sampler->context, &sampler->instance.state, text, sizeof text);
-        if (r < 0)
-                die(text, r);
-        return sampler;
+        return bench_plugin_open(make_config(tree), text);
 }
 
 static void sampler_epoch(void *subject, uint64_t now_usec) {
-        struct sampler *sampler = subject;
+        struct bench_plugin *sampler = subject;
         struct host *host = sampler->host;
 
         host_begin_epoch(host, now_usec);
@@ -98,15 +69,12 @@ static void sampler_epoch(void *subject, uint64_t now_usec) {
 }
 
 static void sampler_free(void *subject) {
-        struct sampler *sampler = subject;
+        struct bench_plugin *sampler = subject;
         /* a row that was not measured at level 1 is no row */
         for (size_t i = 0; i < sampler->host->n_queues; i++)
                 if (!queue_rates_valid(sampler->host, sampler->host->queues[i]) || sampler->host->queues[i]->load <= 0)
                         die("a queue was not sampled", -EIO);
-        iocore_plugin.close(sampler->instance.state);
-        host_free(sampler->host);
-        config_free(sampler->config);
-        free(sampler);
+        bench_plugin_close(sampler);
 }
 
 const struct subject_kind sampler_kind = { .name = "sampler", .make = sampler_make, .epoch = sampler_epoch, .free = sampler_free };

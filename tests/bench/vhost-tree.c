@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <errno.h>
-#include <fcntl.h>
-#include <ftw.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "plain-files.h"
 #include "vhost-tree.h"
 
 #define TEXT_MAX 4096
@@ -18,38 +14,6 @@
 #define POLLED_LOAD 0.04
 /* Counters of a host that has been up for a while: their number of digits changes rarely. */
 #define COUNTER_BASE UINT64_C(310000000000)
-
-static void die(const char *what) {
-        fprintf(stderr, "bench: %s: %s\n", what, strerror(errno));
-        exit(1);
-}
-
-__attribute__((format(printf, 3, 4))) static int put(const struct tree *tree, const char *path, const char *format, ...) {
-        char joined[PATH_MAX + 128], text[TEXT_MAX];
-        va_list arguments;
-
-        snprintf(joined, sizeof joined, "%s/%s", tree->root, path);
-        for (char *slash = joined + strlen(tree->root) + 1; (slash = strchr(slash, '/')); slash++) {
-                *slash = '\0';
-                if (mkdir(joined, 0755) < 0 && errno != EEXIST)
-                        die(joined);
-                *slash = '/';
-        }
-        va_start(arguments, format);
-        int length = vsnprintf(text, sizeof text, format, arguments);
-        va_end(arguments);
-        int fd = open(joined, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-        if (fd < 0 || write(fd, text, (size_t) length) != length)
-                die(joined);
-        return fd;
-}
-
-#define PUT(...) close(put(__VA_ARGS__))
-
-static void rewrite(int fd, const char *text, int length) {
-        if (pwrite(fd, text, (size_t) length, 0) != length || ftruncate(fd, length) < 0)
-                die("rewriting a counter");
-}
 
 /* The first half of the workers is on the first half of the CPUs, which is one node. */
 static unsigned worker_cpu(const struct tree *tree, unsigned worker) {
@@ -105,15 +69,15 @@ static void make_workers(struct tree *tree) {
                 const char *values[][2] = { { "locked", "0" }, { "dev_list", list } };
                 for (unsigned i = 0; i < 2; i++) {
                         snprintf(path, sizeof path, "sys/class/vhost/worker/w.%u/%s", worker, values[i][0]);
-                        PUT(tree, path, "%s\n", values[i][1]);
+                        plain_file_put(tree->root, path, "%s\n", values[i][1]);
                 }
                 snprintf(path, sizeof path, "sys/class/vhost/worker/w.%u/cpu", worker);
-                PUT(tree, path, "%u\n", worker_cpu(tree, worker));
+                plain_file_put(tree->root, path, "%u\n", worker_cpu(tree, worker));
                 snprintf(path, sizeof path, "sys/class/vhost/worker/w.%u/pid", worker);
-                PUT(tree, path, "%u\n", 2000 + worker);
+                plain_file_put(tree->root, path, "%u\n", 2000 + worker);
                 snprintf(path, sizeof path, "sys/class/vhost/worker/w.%u/status", worker);
                 worker_status(tree, worker, text);
-                tree->worker_fds[worker - 1] = put(tree, path, "%s", text);
+                tree->worker_fds[worker - 1] = plain_file(tree->root, path, "%s", text);
         }
 }
 
@@ -125,15 +89,15 @@ static void make_devices(struct tree *tree) {
                 for (unsigned queue = device - 1; queue < tree->n_queues; queue += tree->n_devices)
                         length += (size_t) snprintf(list + length, sizeof list - length, "%svq.%u.%u", length ? "\t" : "", device, queue / tree->n_devices);
                 snprintf(path, sizeof path, "sys/class/vhost/dev/d.%u/vq_list", device);
-                PUT(tree, path, "%s\n", list);
+                plain_file_put(tree->root, path, "%s\n", list);
                 snprintf(path, sizeof path, "sys/class/vhost/dev/d.%u/worker", device);
-                PUT(tree, path, "w.%u\n", device_worker(tree, device));
+                plain_file_put(tree->root, path, "w.%u\n", device_worker(tree, device));
                 snprintf(path, sizeof path, "sys/class/vhost/dev/d.%u/owner", device);
-                PUT(tree, path, "%u\n", FIRST_OWNER + device);
+                plain_file_put(tree->root, path, "%u\n", FIRST_OWNER + device);
                 snprintf(path, sizeof path, "proc/%u/status", FIRST_OWNER + device);
-                PUT(tree, path, "Name:\tqemu-system-x86\nMems_allowed_list:\t%u\n", device_worker(tree, device) <= (tree->n_workers + 1) / 2 ? 0u : 1u);
+                plain_file_put(tree->root, path, "Name:\tqemu-system-x86\nMems_allowed_list:\t%u\n", device_worker(tree, device) <= (tree->n_workers + 1) / 2 ? 0u : 1u);
                 snprintf(path, sizeof path, "proc/%u/cmdline", FIRST_OWNER + device);
-                int fd = put(tree, path, "%s", "");
+                int fd = plain_file(tree->root, path, "%s", "");
                 dprintf(fd, "qemu%c-name%cguest=vm%u%c", 0, 0, device, 0);
                 close(fd);
         }
@@ -147,30 +111,29 @@ static void make_queues(struct tree *tree) {
                 queue_place(tree, queue, &device, &index);
                 snprintf(path, sizeof path, "sys/class/vhost/vq/vq.%u.%u/status", device, index);
                 queue_status(tree, device, index, text);
-                tree->queue_fds[queue] = put(tree, path, "%s", text);
+                tree->queue_fds[queue] = plain_file(tree->root, path, "%s", text);
                 snprintf(path, sizeof path, "sys/class/vhost/vq/vq.%u.%u/poll", device, index);
-                PUT(tree, path, "%d\n", tree->poll);
+                plain_file_put(tree->root, path, "%d\n", tree->poll);
         }
 }
 
 void tree_make(struct tree *tree, unsigned n_workers, unsigned n_devices, unsigned n_queues, double load) {
-        const char *directory = getenv("TMPDIR");
         *tree = (struct tree) { .n_workers = n_workers, .n_devices = n_devices, .n_queues = n_queues, .load = load };
         tree->queue_load = load * n_workers / n_queues;
         tree->poll = tree->queue_load > POLLED_LOAD;
         tree->worker_fds = calloc(n_workers, sizeof *tree->worker_fds);
         tree->queue_fds = calloc(n_queues, sizeof *tree->queue_fds);
-        snprintf(tree->root, sizeof tree->root, "%s/iocore-bench-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : directory ? directory : "/tmp");
-        if (!tree->worker_fds || !tree->queue_fds || !mkdtemp(tree->root))
-                die("making the tree");
+        if (!tree->worker_fds || !tree->queue_fds)
+                abort();
+        plain_root_make(tree->root);
 
-        tree->cycles_fd = put(tree, "sys/class/vhost/cycles", "%" PRIu64 "\n", COUNTER_BASE);
-        PUT(tree, "sys/class/vhost/status", "cycles:1\n");
-        PUT(tree, "sys/class/vhost/epoch", "1\n");
-        PUT(tree, "sys/class/vhost/worker/create", "%s", "");
-        PUT(tree, "sys/class/vhost/worker/remove", "%s", "");
-        PUT(tree, "sys/class/vhost/worker/default", "w.1\n");
-        int fd = put(tree, "proc/stat", "cpu  1 0 1 9 0 0 0 0 0 0\n");
+        tree->cycles_fd = plain_file(tree->root, "sys/class/vhost/cycles", "%" PRIu64 "\n", COUNTER_BASE);
+        plain_file_put(tree->root, "sys/class/vhost/status", "cycles:1\n");
+        plain_file_put(tree->root, "sys/class/vhost/epoch", "1\n");
+        plain_file_put(tree->root, "sys/class/vhost/worker/create", "%s", "");
+        plain_file_put(tree->root, "sys/class/vhost/worker/remove", "%s", "");
+        plain_file_put(tree->root, "sys/class/vhost/worker/default", "w.1\n");
+        int fd = plain_file(tree->root, "proc/stat", "cpu  1 0 1 9 0 0 0 0 0 0\n");
         for (unsigned cpu = 0; cpu < 2 * n_workers; cpu++)
                 dprintf(fd, "cpu%u 500000 0 300000 900000 0 0 0 0 0 0\n", cpu);
         dprintf(fd, "intr 1\n");
@@ -185,20 +148,15 @@ void tree_advance(struct tree *tree, bool busy) {
         unsigned device, index;
 
         tree->epoch++;
-        rewrite(tree->cycles_fd, text, snprintf(text, sizeof text, "%" PRIu64 "\n", COUNTER_BASE + tree->epoch * TREE_EPOCH_CYCLES));
+        plain_file_rewrite(tree->cycles_fd, text, snprintf(text, sizeof text, "%" PRIu64 "\n", COUNTER_BASE + tree->epoch * TREE_EPOCH_CYCLES));
         if (!busy)
                 return;
         for (unsigned worker = 1; worker <= tree->n_workers; worker++)
-                rewrite(tree->worker_fds[worker - 1], text, worker_status(tree, worker, text));
+                plain_file_rewrite(tree->worker_fds[worker - 1], text, worker_status(tree, worker, text));
         for (unsigned queue = 0; queue < tree->n_queues; queue++) {
                 queue_place(tree, queue, &device, &index);
-                rewrite(tree->queue_fds[queue], text, queue_status(tree, device, index, text));
+                plain_file_rewrite(tree->queue_fds[queue], text, queue_status(tree, device, index, text));
         }
-}
-
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *ftw) {
-        (void) status, (void) type, (void) ftw;
-        return remove(path);
 }
 
 void tree_close(struct tree *tree) {
@@ -213,5 +171,5 @@ void tree_remove(struct tree *tree) {
         tree_close(tree);
         free(tree->worker_fds);
         free(tree->queue_fds);
-        (void) nftw(tree->root, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+        plain_root_remove(tree->root);
 }

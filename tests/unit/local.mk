@@ -97,7 +97,8 @@ endif
 
 if HAVE_CMOCKA
 unit_programs += tests/unit/test-steady-epoch
-tests_unit_test_steady_epoch_SOURCES = tests/unit/test-steady-epoch.c tests/bench/vhost-tree.h tests/bench/vhost-tree.c
+tests_unit_test_steady_epoch_SOURCES = tests/unit/test-steady-epoch.c tests/bench/vhost-tree.h tests/bench/vhost-tree.c \
+	tests/bench/plain-files.h tests/bench/plain-files.c 	tests/lib/call-counts.h tests/lib/call-counts.c
 tests_unit_test_steady_epoch_CPPFLAGS = $(AM_CPPFLAGS) -DSOURCE_DIR=\"$(abs_top_srcdir)\" -DBUILD_DIR=\"$(abs_top_builddir)\"
 tests_unit_test_steady_epoch_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_steady_epoch_LDADD = libiocored.la $(CMOCKA_LIBS)

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -18,117 +17,12 @@
 #include "daemon/engine.h"
 #include "daemon/log.h"
 #include "tests/bench/vhost-tree.h"
+#include "tests/lib/call-counts.h"
 
 #define EPOCH_USEC 100000u
 /* Averages, and what Lua keeps, have settled; a policy that reacts to the first load has done so, and its hold time is over. */
 #define WARM_UP_EPOCHS 200
 #define MEASURED_EPOCHS 100
-
-/* --- counting. Symbols of the program come before those of the C library, for what is loaded at run time, too. */
-
-static struct {
-        bool counting;
-        unsigned long allocations, frees, opens, closes, formats;
-} count;
-
-#define COUNT(what) (count.what += count.counting)
-
-/* The plugins find them, too. */
-#pragma GCC visibility push(default)
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define ADDRESS_SANITIZER
-#endif
-#elif defined(__SANITIZE_ADDRESS__)
-#define ADDRESS_SANITIZER
-#endif
-
-#ifdef ADDRESS_SANITIZER
-int __sanitizer_install_malloc_and_free_hooks(void (*malloc_hook)(const volatile void *, size_t), void (*free_hook)(const volatile void *));
-
-static void on_malloc(const volatile void *pointer, size_t size) {
-        (void) pointer;
-        (void) size;
-        COUNT(allocations);
-}
-
-static void on_free(const volatile void *pointer) {
-        (void) pointer;
-        COUNT(frees);
-}
-
-static void begin_hooks(void) {
-        assert_true(__sanitizer_install_malloc_and_free_hooks(on_malloc, on_free) > 0);
-}
-#else
-/* glibc's own names for what is replaced here. */
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t n, size_t size);
-void *__libc_realloc(void *pointer, size_t size);
-void __libc_free(void *pointer);
-
-void *malloc(size_t size) {
-        COUNT(allocations);
-        return __libc_malloc(size);
-}
-
-void *calloc(size_t n, size_t size) {
-        COUNT(allocations);
-        return __libc_calloc(n, size);
-}
-
-void *realloc(void *pointer, size_t size) {
-        COUNT(allocations);
-        return __libc_realloc(pointer, size);
-}
-
-void free(void *pointer) {
-        if (pointer)
-                COUNT(frees);
-        __libc_free(pointer);
-}
-
-static void begin_hooks(void) {}
-#endif
-
-static mode_t mode_of(int flags, va_list arguments) {
-        return flags & (O_CREAT | O_TMPFILE) ? va_arg(arguments, mode_t) : 0;
-}
-
-int open(const char *path, int flags, ...) {
-        va_list arguments;
-        va_start(arguments, flags);
-        mode_t mode = mode_of(flags, arguments);
-        va_end(arguments);
-        COUNT(opens);
-        return (int) syscall(SYS_openat, AT_FDCWD, path, flags, mode);
-}
-
-int openat(int directory, const char *path, int flags, ...) {
-        va_list arguments;
-        va_start(arguments, flags);
-        mode_t mode = mode_of(flags, arguments);
-        va_end(arguments);
-        COUNT(opens);
-        return (int) syscall(SYS_openat, directory, path, flags, mode);
-}
-
-int close(int fd) {
-        COUNT(closes);
-        return (int) syscall(SYS_close, fd);
-}
-
-int snprintf(char *buffer, size_t size, const char *format, ...) {
-        va_list arguments;
-        va_start(arguments, format);
-        COUNT(formats);
-        int n = vsnprintf(buffer, size, format, arguments);
-        va_end(arguments);
-        return n;
-}
-
-#pragma GCC visibility pop
 
 /* --- the engine on a host of plain files */
 
@@ -185,17 +79,17 @@ static void run(double load, bool busy, bool scans) {
                 assert_int_equal(policy_set_info(engine_policies(engine), i)->state, POLICY_LOADED);
         for (unsigned i = 0; i < WARM_UP_EPOCHS + MEASURED_EPOCHS; i++) {
                 tree_advance(&tree, busy);
-                count.counting = i == 0 || i >= WARM_UP_EPOCHS;
+                call_counts.counting = i == 0 || i >= WARM_UP_EPOCHS;
                 engine_epoch(engine, now += EPOCH_USEC);
-                count.counting = false;
+                call_counts.counting = false;
                 if (i == 0) {
                         /* The first epoch looks for objects and makes them known: what plugins do is counted, too. */
-                        assert_true(count.allocations > 0 && count.opens > 0 && count.formats > 0);
-                        memset(&count, 0, sizeof count);
+                        assert_true(call_counts.allocations > 0 && call_counts.opens > 0 && call_counts.formats > 0);
+                        memset(&call_counts, 0, sizeof call_counts);
                 }
         }
-        printf("# %lu allocations, %lu frees, %lu opens, %lu closes, %lu formatted texts in %d epochs, %llu decisions\n", count.allocations, count.frees,
-               count.opens, count.closes, count.formats, MEASURED_EPOCHS, (unsigned long long) engine_statistics(engine)->decisions);
+        printf("# %lu allocations, %lu frees, %lu opens, %lu closes, %lu formatted texts in %d epochs, %llu decisions\n", call_counts.allocations, call_counts.frees,
+               call_counts.opens, call_counts.closes, call_counts.formats, MEASURED_EPOCHS, (unsigned long long) engine_statistics(engine)->decisions);
         unsigned long queues = sampled_queues(engine);
         engine_free(engine);
         tree_remove(&tree);
@@ -205,33 +99,33 @@ static void run(double load, bool busy, bool scans) {
 
 static int reset(void **state) {
         (void) state;
-        memset(&count, 0, sizeof count);
+        memset(&call_counts, 0, sizeof call_counts);
         return 0;
 }
 
 static void assert_nothing_done(void) {
-        assert_int_equal(count.allocations, 0);
-        assert_int_equal(count.frees, 0);
-        assert_int_equal(count.opens, 0);
-        assert_int_equal(count.closes, 0);
-        assert_int_equal(count.formats, 0);
+        assert_int_equal(call_counts.allocations, 0);
+        assert_int_equal(call_counts.frees, 0);
+        assert_int_equal(call_counts.opens, 0);
+        assert_int_equal(call_counts.closes, 0);
+        assert_int_equal(call_counts.formats, 0);
 }
 
 static void the_counters_count(void **state) {
         (void) state;
         char text[16];
-        count.counting = true;
+        call_counts.counting = true;
         char *volatile pointer = malloc(16);
         int fd = open("/dev/null", O_RDONLY);
         close(fd);
         snprintf(text, sizeof text, "%d", fd);
         free(pointer);
-        count.counting = false;
-        assert_int_equal(count.allocations, 1);
-        assert_int_equal(count.frees, 1);
-        assert_int_equal(count.opens, 1);
-        assert_int_equal(count.closes, 1);
-        assert_int_equal(count.formats, 1);
+        call_counts.counting = false;
+        assert_int_equal(call_counts.allocations, 1);
+        assert_int_equal(call_counts.frees, 1);
+        assert_int_equal(call_counts.opens, 1);
+        assert_int_equal(call_counts.closes, 1);
+        assert_int_equal(call_counts.formats, 1);
 }
 
 static void busy_epochs_with_all_policies_open_allocate_and_format_nothing(void **state) {
@@ -249,8 +143,8 @@ static void idle_epochs_with_all_policies_open_allocate_and_format_nothing(void 
 static void looking_for_new_objects_leaves_nothing_open_or_allocated(void **state) {
         (void) state;
         run(0.6, true, true);
-        assert_int_equal(count.allocations, count.frees);
-        assert_int_equal(count.opens, count.closes);
+        assert_int_equal(call_counts.allocations, call_counts.frees);
+        assert_int_equal(call_counts.opens, call_counts.closes);
 }
 
 int main(void) {
@@ -260,7 +154,7 @@ int main(void) {
                 cmocka_unit_test_setup(idle_epochs_with_all_policies_open_allocate_and_format_nothing, reset),
                 cmocka_unit_test_setup(looking_for_new_objects_leaves_nothing_open_or_allocated, reset),
         };
-        begin_hooks();
+        call_counts_begin();
         log_set_max_level(LOG_WARNING);
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,3 +5,4 @@ tests_vm_vhost_load_LDADD = -lpthread
 
 EXTRA_DIST += tests/vm/run tests/vm/fetch-kernel tests/vm/build-image tests/vm/init tests/vm/guest.sh tests/vm/bus.conf \
 	tests/vm/cases/10-workers.sh tests/vm/cases/20-dynamic-cores.sh tests/vm/cases/30-restore.sh
+EXTRA_DIST += tests/vm/cases-bench/bench-threads.sh
