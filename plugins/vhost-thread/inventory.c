@@ -1,158 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "cleanup.h"
-#include "plugins/common/file-io.h"
 #include "plugins/common/owner.h"
-#include "vhost-thread.h"
-
-enum {
-        NAME_FILE_MAX = 80,      /* comm holds 16 bytes, of some kernel threads 64 */
-        STAT_FILE_MAX = 2048,    /* 52 numbers of up to 20 digits and the name */
-        STATUS_FILE_MAX = 16384, /* grows with CPUs and NUMA nodes */
-        /* With more new threads than this since the last but one scan, a walk over all of /proc is no dearer. */
-        NEW_THREADS_MAX = 1024,
-};
-
-/* One search for vhost workers. `found` is told each one, may return < 0 to end the search with that. */
-struct search {
-        const struct iocore_services *services;
-        struct iocore_context *context;
-        int (*found)(void *userdata, const struct vhost_thread *thread);
-        void *userdata;
-};
-
-void vhost_thread_path(const struct vhost_thread *thread, const char *file, char ret[static VHOST_PATH_MAX]) {
-        if (thread->process == thread->id)
-                snprintf(ret, VHOST_PATH_MAX, "/proc/%d/%s", (int) thread->id, file);
-        else
-                snprintf(ret, VHOST_PATH_MAX, "/proc/%d/task/%d/%s", (int) thread->process, (int) thread->id, file);
-}
-
-static int read_stat(const struct iocore_services *services, struct iocore_context *context, const struct vhost_thread *thread,
-                     struct thread_stat *ret) {
-        char path[VHOST_PATH_MAX], text[STAT_FILE_MAX];
-
-        vhost_thread_path(thread, "stat", path);
-        ssize_t length = file_read_path(services, context, path, text, sizeof text);
-        return length < 0 ? (int) length : thread_parse_stat(text, ret);
-}
+#include "search.h"
 
 int vhost_thread_check(const struct vhost_state *state, const struct vhost_thread *thread) {
         struct thread_stat stat;
-        int r = read_stat(state->services, state->context, thread, &stat);
+        int r = search_read_stat(state->services, state->context, thread, &stat);
         return r < 0 || stat.start_time != thread->start_time ? -ESRCH : 0;
-}
-
-/* The process of a thread; -1 when there is no such thread (any more). */
-static pid_t read_process_of(const struct iocore_services *services, struct iocore_context *context, pid_t thread) {
-        char path[VHOST_PATH_MAX], text[STATUS_FILE_MAX], digits[16];
-        size_t length;
-
-        snprintf(path, sizeof path, "/proc/%d/status", (int) thread);
-        if (file_read_path(services, context, path, text, sizeof text) < 0)
-                return -1;
-        const char *value = thread_status_value(text, "Tgid", &length);
-        if (!value || length >= sizeof digits)
-                return -1;
-        memcpy(digits, value, length);
-        digits[length] = '\0';
-        return thread_parse_id(digits);
-}
-
-/* Tells `found` when the thread is a vhost worker. One that vanishes meanwhile, or whose files make no sense, is none. */
-static int look_at(const struct search *search, pid_t process, pid_t id) {
-        struct vhost_thread thread = { .id = id, .process = process, .schedstat = -1 };
-        struct thread_stat stat;
-        char path[VHOST_PATH_MAX], name[NAME_FILE_MAX];
-
-        vhost_thread_path(&thread, "comm", path);
-        if (file_read_path(search->services, search->context, path, name, sizeof name) <= 0 || !thread_parse_name(name, &thread.creator))
-                return 0;
-        if (read_stat(search->services, search->context, &thread, &stat) < 0)
-                return 0;
-        thread.shape = thread_classify(&stat);
-        thread.start_time = stat.start_time;
-        if (thread.shape == THREAD_OTHER)
-                return 0;
-        if (thread.shape == THREAD_VHOST_TASK && process == id) {
-                /* seen by its own id, not below its process */
-                thread.process = read_process_of(search->services, search->context, id);
-                if (thread.process < 0)
-                        return 0;
-        }
-        return search->found(search->userdata, &thread);
-}
-
-/* Other threads of a process than its first. */
-static int search_process(const struct search *search, pid_t process) {
-        char path[VHOST_PATH_MAX];
-        struct stat status;
-
-        snprintf(path, sizeof path, "/proc/%d/task", (int) process);
-        _cleanup_close_ int fd = search->services->open_path(search->context, path, O_RDONLY | O_DIRECTORY);
-        /* A directory of one thread has three links: nothing to list. */
-        if (fd < 0 || fstat(fd, &status) < 0 || status.st_nlink == 3)
-                return 0;
-        _cleanup_closedir_ DIR *directory = fdopendir(fd);
-        if (!directory)
-                return 0;
-        (void) TAKE_FD(fd);
-        for (struct dirent *entry; (entry = readdir(directory));) {
-                pid_t id = thread_parse_id(entry->d_name);
-                int r = id < 0 || id == process ? 0 : look_at(search, process, id);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
-}
-
-static int search_everywhere(const struct search *search) {
-        _cleanup_close_ int fd = search->services->open_path(search->context, "/proc", O_RDONLY | O_DIRECTORY);
-        if (fd < 0)
-                return fd;
-        _cleanup_closedir_ DIR *directory = fdopendir(fd);
-        if (!directory)
-                return -errno;
-        (void) TAKE_FD(fd);
-        for (struct dirent *entry; (entry = readdir(directory));) {
-                pid_t id = thread_parse_id(entry->d_name);
-                if (id < 0)
-                        continue;
-                int r = look_at(search, id, id);
-                if (r >= 0)
-                        r = search_process(search, id);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
-}
-
-/* The newest thread id of the host, the last word of /proc/loadavg; 0 when it cannot be had. */
-static pid_t read_newest(const struct iocore_services *services, struct iocore_context *context) {
-        char text[128];
-        ssize_t length = file_read_path(services, context, "/proc/loadavg", text, sizeof text);
-        if (length <= 0)
-                return 0;
-        trim_end(text, (size_t) length);
-        const char *word = strrchr(text, ' ');
-        pid_t id = word ? thread_parse_id(word + 1) : -1;
-        return id < 0 ? 0 : id;
-}
-
-/* Ids are given out in ascending order, so those between two readings are the new ones. False: they cannot be told, or are too many. */
-static bool search_new(const struct search *search, pid_t after, pid_t newest, int *ret) {
-        if (after <= 0 || newest < after || newest - after > NEW_THREADS_MAX)
-                return false;
-        *ret = 0;
-        for (pid_t id = after + 1; id <= newest && *ret >= 0; id++)
-                *ret = look_at(search, id, id);
-        return true;
 }
 
 static int compare_id(const void *key, const void *member) {
@@ -178,6 +37,13 @@ static void forget(struct vhost_state *state, size_t index) {
                 state->services->worker_remove(state->context, thread->worker);
         closep(&thread->schedstat);
         free(thread);
+        state->n_changes++;
+}
+
+void vhost_forget_ended(struct vhost_state *state) {
+        for (size_t i = state->n_threads; i-- > 0;)
+                if (state->threads[i]->ended)
+                        forget(state, i);
 }
 
 void vhost_forget_all(struct vhost_state *state) {
@@ -206,7 +72,7 @@ static void refresh_owner(struct vhost_state *state, struct vhost_thread *thread
         struct owner owner = { .node = IOCORE_NODE_UNKNOWN };
         struct iocore_unit *unit = thread->unit;
 
-        unit->owner = thread->shape == THREAD_VHOST_TASK ? thread->process : read_process_of(state->services, state->context, thread->creator);
+        unit->owner = thread->shape == THREAD_VHOST_TASK ? thread->process : search_read_process_of(state->services, state->context, thread->creator);
         /* One that has ended leaves its worker a moment longer: what was known of it stays. */
         if (unit->owner < 0 || owner_read(state->services, state->context, unit->owner, &owner) < 0)
                 return;
@@ -245,11 +111,22 @@ static int reserve(struct vhost_state *state) {
         return 0;
 }
 
-static int remember(void *userdata, const struct vhost_thread *found) {
+/* True when the thread is in the model; an older one of its id has left it then. */
+static bool is_known(struct vhost_state *state, const struct vhost_thread *found) {
+        struct vhost_thread *known = vhost_thread_find(state, found->id);
+
+        if (!known || known->start_time == found->start_time)
+                return known;
+        known->ended = true;
+        vhost_forget_ended(state);
+        return false;
+}
+
+int vhost_remember(void *userdata, const struct vhost_thread *found) {
         struct vhost_state *state = userdata;
         char path[VHOST_PATH_MAX], object[IOCORE_ID_MAX];
 
-        if (vhost_thread_find(state, found->id))
+        if (is_known(state, found))
                 return 0;
         int r = reserve(state);
         if (r < 0)
@@ -282,29 +159,39 @@ static int remember(void *userdata, const struct vhost_thread *found) {
                 return r == -ENOMEM ? r : 0;
         }
         describe(state, thread);
+        state->n_changes++;
         return 0;
 }
 
-int vhost_scan(struct vhost_state *state, bool thorough) {
-        const struct search search = { .services = state->services, .context = state->context, .found = remember, .userdata = state };
-        pid_t newest = read_newest(state->services, state->context); /* before looking: what comes later is looked at next time */
+/* Without a connector: looks at the threads that are new since the scan before the last one, as a thread exists for a moment before it has its name. */
+static int look_for_new(struct vhost_state *state, bool thorough) {
+        const struct search search = { .services = state->services, .context = state->context, .found = vhost_remember, .userdata = state };
+        pid_t newest = search_read_newest(state->services, state->context); /* before looking: what comes later is looked at next time */
         int r;
 
-        for (size_t i = state->n_threads; i-- > 0;)
-                if (vhost_thread_check(state, state->threads[i]) < 0)
-                        forget(state, i);
+        if (thorough || !search_new(&search, state->newest[1], newest, &r))
+                r = vhost_look_everywhere(state);
+        state->newest[1] = state->newest[0];
+        state->newest[0] = newest;
+        return r;
+}
+
+int vhost_scan(struct vhost_state *state, bool thorough) {
+        for (size_t i = state->n_threads; i-- > 0;) {
+                struct vhost_thread *thread = state->threads[i];
+                /* An open schedstat says by itself when its thread has gone. */
+                if (!thread->ended && (thorough || !state->connector || thread->schedstat < 0))
+                        thread->ended = vhost_thread_check(state, thread) < 0;
+        }
+        vhost_forget_ended(state);
         for (size_t i = 0; i < state->n_threads; i++) {
                 vhost_refresh_cpu(state, state->threads[i]);
                 if (thorough)
                         refresh_owner(state, state->threads[i]);
         }
-
-        /* From the scan before the last one on: a thread exists for a moment before it has its name. */
-        if (thorough || !search_new(&search, state->newest[1], newest, &r))
-                r = search_everywhere(&search);
-        state->newest[1] = state->newest[0];
-        state->newest[0] = newest;
-        return r;
+        if (state->connector)
+                return thorough ? vhost_look_everywhere(state) : 0;
+        return look_for_new(state, thorough);
 }
 
 static int stop_search(void *userdata, const struct vhost_thread *thread) {

@@ -2,6 +2,7 @@
 # All of it is in a library that the unit tests link too.
 noinst_LTLIBRARIES += libvhost-thread.la
 libvhost_thread_la_SOURCES = plugins/vhost-thread/plugin.c plugins/vhost-thread/vhost-thread.h plugins/vhost-thread/inventory.c plugins/vhost-thread/sampler.c plugins/vhost-thread/hands.c \
+	plugins/vhost-thread/search.c plugins/vhost-thread/search.h plugins/vhost-thread/discovery.c plugins/vhost-thread/connector.c plugins/vhost-thread/connector.h \
 	plugins/vhost-thread/thread-info.c plugins/vhost-thread/thread-info.h plugins/vhost-thread/affinity.c plugins/vhost-thread/affinity.h
 libvhost_thread_la_LIBADD = libplugin-common.la $(HWLOC_LIBS)
 

@@ -44,6 +44,7 @@ static void vhost_close(void *userdata) {
 
         if (!state)
                 return;
+        state->connector = connector_close(state->connector);
         vhost_forget_all(state);
         for (int cpu = 0; state->cores && cpu < state->n_cpus; cpu++)
                 if (state->cores[cpu])
@@ -52,14 +53,18 @@ static void vhost_close(void *userdata) {
         free(state);
 }
 
-int vhost_open_with(const struct iocore_services *services, struct iocore_context *context, const struct affinity_calls *affinity, void **ret_state,
-                    char *ret_reason, size_t size) {
+int vhost_open_connected(const struct iocore_services *services, struct iocore_context *context, const struct affinity_calls *affinity, struct connector *connector,
+                         const char *no_connector, void **ret_state, char *ret_reason, size_t size) {
         struct vhost_state *state = calloc(1, sizeof *state);
-        if (!state)
+        if (!state) {
+                connector_close(connector);
                 return -ENOMEM;
+        }
         state->services = services;
         state->context = context;
         state->affinity = affinity;
+        state->connector = connector;
+        snprintf(state->no_connector, sizeof state->no_connector, "%s", no_connector);
         state->n_cpus = services->cpu_count(context);
         state->cores = state->n_cpus > 0 ? calloc((size_t) state->n_cpus, sizeof *state->cores) : NULL;
         int r = state->cores ? vhost_scan(state, true) : -ENOMEM;
@@ -72,11 +77,38 @@ int vhost_open_with(const struct iocore_services *services, struct iocore_contex
         return 0;
 }
 
+int vhost_open_with(const struct iocore_services *services, struct iocore_context *context, const struct affinity_calls *affinity, void **ret_state,
+                    char *ret_reason, size_t size) {
+        return vhost_open_connected(services, context, affinity, NULL, "not asked for", ret_state, ret_reason, size);
+}
+
+/* 1, 0, or -EINVAL with a reason; `otherwise` when the option is not set. */
+static int option_bool(const struct iocore_services *services, struct iocore_context *context, const char *key, bool otherwise, char *ret_reason, size_t size) {
+        const char *value = services->option(context, key);
+
+        if (!value || strcmp(value, otherwise ? "yes" : "no") == 0)
+                return otherwise;
+        if (strcmp(value, otherwise ? "no" : "yes") == 0)
+                return !otherwise;
+        snprintf(ret_reason, size, "option %s: \"%.64s\" is neither yes nor no", key, value);
+        return -EINVAL;
+}
+
 static int vhost_open(const struct iocore_services *services, struct iocore_context *context, void **ret_state, char *ret_reason, size_t size) {
+        char no_connector[IOCORE_REASON_MAX] = "/proc is not this kernel's or shows other thread ids";
+        struct connector *connector = NULL;
+
+        int wanted = option_bool(services, context, "connector", true, ret_reason, size);
+        if (wanted < 0)
+                return wanted;
         bool own = is_own_proc(services, context);
         if (!own)
                 services->log(context, LOG_NOTICE, "/proc is not this kernel's or shows other thread ids: affinity is neither read nor set");
-        return vhost_open_with(services, context, own ? &affinity_of_the_kernel : &affinity_refused, ret_state, ret_reason, size);
+        if (!wanted)
+                snprintf(no_connector, sizeof no_connector, "switched off");
+        else if (own && connector_open(&connector, no_connector, sizeof no_connector) < 0)
+                services->log(context, LOG_NOTICE, "New workers are found by a scan every second; process connector: %s", no_connector);
+        return vhost_open_connected(services, context, own ? &affinity_of_the_kernel : &affinity_refused, connector, no_connector, ret_state, ret_reason, size);
 }
 
 static int vhost_rescan(void *userdata, bool thorough) {
@@ -115,4 +147,6 @@ __attribute__((visibility("default"))) const struct iocore_plugin iocore_plugin 
         .core_add = vhost_core_add,
         .core_remove = vhost_core_remove,
         .unavailable = vhost_unavailable,
+        .announced = vhost_announced,
+        .describe = vhost_describe,
 };

@@ -20,7 +20,7 @@ static uint64_t monotonic_nsec(void) {
         return (uint64_t) now.tv_sec * 1000000000u + (uint64_t) now.tv_nsec;
 }
 
-/* A thread that has ended fails with ESRCH; it is left as it is, and the next scan removes it. */
+/* A thread that has ended fails with ESRCH; it is left as it is, and removed before the next sample is taken. */
 int vhost_sample_workers(void *userdata) {
         struct vhost_state *state = userdata;
         uint64_t clock = 0;
@@ -33,8 +33,10 @@ int vhost_sample_workers(void *userdata) {
                 if (i % CLOCK_EVERY == 0)
                         clock = monotonic_nsec();
                 ssize_t length = thread->schedstat < 0 ? -EBADF : pread(thread->schedstat, text, sizeof text - 1, 0);
-                if (length < 0 && thread->schedstat >= 0 && errno == ESRCH)
+                if (length < 0 && thread->schedstat >= 0 && errno == ESRCH) {
+                        thread->ended = true;
                         continue;
+                }
                 text[length > 0 ? length : 0] = '\0';
                 if (thread_parse_schedstat(text, &run, &wait) < 0) {
                         if (!thread->told)

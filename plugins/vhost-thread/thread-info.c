@@ -49,6 +49,10 @@ bool thread_parse_name(const char *text, pid_t *ret_creator) {
         return true;
 }
 
+bool thread_is_unnamed(const char *text) {
+        return strcmp(text, "kthreadd\n") == 0;
+}
+
 int thread_parse_stat(const char *text, struct thread_stat *ret) {
         enum { STATE = 1, PARENT = 2, FLAGS = 7, START_TIME = 20 }; /* tokens after the name */
         struct thread_stat stat = { 0 };

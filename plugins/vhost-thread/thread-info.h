@@ -22,6 +22,9 @@ enum thread_shape {
 /* The text of /proc/TID/comm: true when it has the form of a vhost worker's name, and then the thread id of its creator. Any thread may
  * call itself so: thread_classify() decides. */
 bool thread_parse_name(const char *text, pid_t *ret_creator);
+/* True for the text of /proc/TID/comm of a kernel thread that kthreadd has just made and nobody has named yet (up to 6.3; later kernels name it before anybody sees it,
+ * as they do with threads of processes that they make: kernel/fork.c, copy_process()). */
+bool thread_is_unnamed(const char *text);
 /* The text of /proc/TID/stat. The name in it may hold spaces and parentheses. 0 or -EINVAL. */
 int thread_parse_stat(const char *text, struct thread_stat *ret);
 /* A thread that is named like a worker is one if the kernel made it: users cannot set these flags. */

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "affinity.h"
+#include "connector.h"
 #include "plugins/iocore-plugin.h"
 #include "thread-info.h"
 
@@ -21,11 +22,21 @@ struct vhost_thread {
 
         int schedstat;       /* kept open; -1 when it cannot be had */
         int placed;          /* the CPU that iocored bound it to last, or IOCORE_CPU_ANY */
+        bool ended;          /* its schedstat says that it is gone: announced() or the next scan removes it */
         bool told;           /* that its schedstat cannot be read */
         bool told_blocked;   /* that its cpuset kept it from where it was wanted; until a place is taken again */
         struct iocore_worker *worker;
         struct iocore_unit *unit;
 };
+
+/* A kernel thread that had no name yet when it was looked at. */
+struct vhost_young {
+        pid_t id;
+        int looks; /* how often it is still looked at */
+};
+
+/* More kernel threads than this are not made between two epochs; if they are, all of /proc is looked at once. */
+enum { VHOST_YOUNG_MAX = 64 };
 
 struct vhost_state {
         const struct iocore_services *services;
@@ -35,12 +46,24 @@ struct vhost_state {
         size_t n_threads, n_allocated;
         bool *cores;                   /* by CPU: made an I/O core by core_add() */
         int n_cpus;
-        pid_t newest[2];               /* newest thread id of the host at the last scan and the one before; 0: not known */
+        unsigned n_changes;            /* workers that came or went, ever */
+
+        struct connector *connector;   /* NULL: new workers are found by a scan */
+        char no_connector[IOCORE_REASON_MAX]; /* why there is none */
+        struct vhost_young young[VHOST_YOUNG_MAX];
+        size_t n_young;
+        bool look_everywhere;          /* some threads were not heard of, so that all of /proc must be looked at */
+        uint64_t looked_everywhere;    /* when that was last done, monotonic usec */
+        unsigned n_lost;               /* times that events were lost */
+        pid_t newest[2];               /* without a connector: newest thread id of the host at the last scan and the one before; 0: not known */
 };
 
 /* Opens the plugin with other affinity calls than the kernel's (borrowed). As iocore_plugin.open(). */
 int vhost_open_with(const struct iocore_services *services, struct iocore_context *context, const struct affinity_calls *affinity, void **ret_state,
                     char *ret_reason, size_t size);
+/* The same with a connector, which is taken in any case; NULL: none, because of `no_connector`. */
+int vhost_open_connected(const struct iocore_services *services, struct iocore_context *context, const struct affinity_calls *affinity, struct connector *connector,
+                         const char *no_connector, void **ret_state, char *ret_reason, size_t size);
 
 /* inventory.c */
 
@@ -51,8 +74,12 @@ void vhost_thread_path(const struct vhost_thread *thread, const char *file, char
 int vhost_thread_check(const struct vhost_state *state, const struct vhost_thread *thread);
 /* NULL when there is none. */
 struct vhost_thread *vhost_thread_find(const struct vhost_state *state, pid_t id);
-/* See iocore_plugin.scan(). Every vhost worker that exists is in the model after it. 0; -ENOMEM; -errno of /proc. */
+/* See iocore_plugin.scan(). Without a connector, or when thorough, every vhost worker that exists is in the model after it. 0; -ENOMEM; -errno of /proc. */
 int vhost_scan(struct vhost_state *state, bool thorough);
+/* Puts a worker that was found into the model. One of the same id that is another thread makes way. 0; -ENOMEM. For search.found. */
+int vhost_remember(void *state, const struct vhost_thread *found);
+/* Takes those out of the model that have been seen to be gone. */
+void vhost_forget_ended(struct vhost_state *state);
 /* True when a vhost worker exists now. */
 bool vhost_any_worker(const struct iocore_services *services, struct iocore_context *context);
 /* Reads the CPU that the thread is bound to into the model. */
@@ -60,6 +87,14 @@ void vhost_refresh_cpu(struct vhost_state *state, struct vhost_thread *thread);
 /* True when it is bound to one CPU that is no I/O core of iocored's. */
 bool vhost_is_bound_elsewhere(const struct vhost_state *state, const struct vhost_thread *thread);
 void vhost_forget_all(struct vhost_state *state);
+
+/* discovery.c */
+
+/* See iocore_plugin.announced() and describe(). */
+int vhost_announced(void *state);
+void vhost_describe(void *state, void (*say)(void *userdata, const char *key, const char *value), void *userdata);
+/* Looks for workers in all of /proc. 0; -ENOMEM; -errno of /proc. */
+int vhost_look_everywhere(struct vhost_state *state);
 
 /* sampler.c; see iocore_plugin.sample_workers() */
 int vhost_sample_workers(void *state);

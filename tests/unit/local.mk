@@ -103,3 +103,13 @@ tests_unit_test_steady_epoch_CPPFLAGS = $(AM_CPPFLAGS) -DSOURCE_DIR=\"$(abs_top_
 tests_unit_test_steady_epoch_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_steady_epoch_LDADD = libiocored.la $(CMOCKA_LIBS)
 endif
+
+if HAVE_CMOCKA
+unit_programs += tests/unit/test-connector tests/unit/test-discovery
+tests_unit_test_connector_SOURCES = tests/unit/test-connector.c tests/unit/connector-events.c tests/unit/connector-events.h
+tests_unit_test_connector_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_connector_LDADD = libvhost-thread.la $(CMOCKA_LIBS) -lpthread
+tests_unit_test_discovery_SOURCES = tests/unit/test-discovery.c tests/unit/connector-events.c tests/unit/connector-events.h tests/unit/fake-services.c tests/unit/fake-services.h
+tests_unit_test_discovery_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_discovery_LDADD = libvhost-thread.la libiocored.la $(CMOCKA_LIBS)
+endif

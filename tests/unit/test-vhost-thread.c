@@ -51,6 +51,12 @@ static void __attribute__((format(printf, 3, 4))) service_log(struct iocore_cont
         context->n_messages++;
 }
 
+static const char *service_option(struct iocore_context *context, const char *key) {
+        (void) context;
+        (void) key;
+        return NULL;
+}
+
 #define FIND_OR_ADD(array, id_text)                                                                     \
         for (size_t i = 0; i < MAX_OBJECTS; i++) {                                                      \
                 if (!(array)[i]) {                                                                      \
@@ -117,6 +123,7 @@ static bool service_cpu_online(struct iocore_context *context, int cpu) {
 static const struct iocore_services services = {
         .size = sizeof services,
         .open_path = service_open_path,
+        .option = service_option,
         .log = service_log,
         .worker_add = service_worker_add,
         .unit_add = service_unit_add,

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "cleanup.h"
+#include "plugins/common/file-io.h"
+#include "search.h"
+
+enum {
+        /* A kernel thread is named by its maker, which goes on when kthreadd has made it: at the latest when it gets a CPU again. */
+        YOUNG_LOOKS = 10,
+        /* All of /proc is looked at once in this time at most, however many events are lost. */
+        LOOK_EVERYWHERE_USEC = 1000000,
+};
+
+static uint64_t monotonic_usec(void) {
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t) now.tv_sec * 1000000u + (uint64_t) now.tv_nsec / 1000u;
+}
+
+static void remember_young(struct vhost_state *state, pid_t id, int looks) {
+        for (size_t i = 0; i < state->n_young; i++)
+                if (state->young[i].id == id)
+                        return;
+        if (state->n_young == ELEMENTSOF(state->young))
+                state->look_everywhere = true;
+        else if (looks > 0)
+                state->young[state->n_young++] = (struct vhost_young) { id, looks };
+}
+
+static void unnamed(void *userdata, pid_t id) {
+        remember_young(userdata, id, YOUNG_LOOKS);
+}
+
+static struct search make_search(struct vhost_state *state) {
+        /* A scan that follows soon anyway needs no list of what to look at again. */
+        return (struct search) { .services = state->services, .context = state->context, .found = vhost_remember, .unnamed = state->connector ? unnamed : NULL, .userdata = state };
+}
+
+int vhost_look_everywhere(struct vhost_state *state) {
+        struct search search = make_search(state);
+
+        state->look_everywhere = false; /* before: the search may find that it is not enough */
+        state->looked_everywhere = monotonic_usec();
+        int r = search_everywhere(&search);
+        if (r < 0)
+                state->look_everywhere = true;
+        return r;
+}
+
+/* --- what the connector tells */
+
+static void look_at(struct vhost_state *state, pid_t process, pid_t id) {
+        const struct search search = make_search(state);
+        /* No memory: later, with all others. */
+        if (search_look_at(&search, process, id) < 0)
+                state->look_everywhere = true;
+}
+
+static void heard(void *userdata, const struct connector_event *event) {
+        if (event->kind == CONNECTOR_BORN)
+                look_at(userdata, event->process, event->thread);
+}
+
+struct second_look {
+        struct vhost_state *state;
+        int looks;
+};
+
+static void still_unnamed(void *userdata, pid_t id) {
+        struct second_look *second_look = userdata;
+        remember_young(second_look->state, id, second_look->looks);
+}
+
+static int found_now(void *userdata, const struct vhost_thread *thread) {
+        struct second_look *second_look = userdata;
+        return vhost_remember(second_look->state, thread);
+}
+
+static void look_at_young(struct vhost_state *state) {
+        struct vhost_young young[ELEMENTSOF(state->young)];
+        size_t n = state->n_young;
+
+        if (n == 0)
+                return;
+        memcpy(young, state->young, n * sizeof young[0]);
+        state->n_young = 0;
+        for (size_t i = 0; i < n; i++) {
+                struct second_look second_look = { state, young[i].looks - 1 };
+                const struct search search = { .services = state->services, .context = state->context, .found = found_now, .unnamed = still_unnamed, .userdata = &second_look };
+                if (search_look_at(&search, young[i].id, young[i].id) < 0)
+                        state->look_everywhere = true;
+        }
+}
+
+static int listen(struct vhost_state *state) {
+        look_at_young(state);
+        int r = connector_drain(state->connector, heard, state);
+        if (r == -ENOBUFS) {
+                state->n_lost++;
+                state->look_everywhere = true;
+        } else if (r < 0) {
+                state->connector = connector_close(state->connector);
+                state->n_young = 0;
+                snprintf(state->no_connector, sizeof state->no_connector, "%s", strerror(-r));
+                return r;
+        }
+        if (state->look_everywhere && monotonic_usec() - state->looked_everywhere >= LOOK_EVERYWHERE_USEC)
+                (void) vhost_look_everywhere(state); /* a failure is tried again then */
+        return 0;
+}
+
+int vhost_announced(void *userdata) {
+        struct vhost_state *state = userdata;
+        unsigned n_changes = state->n_changes;
+
+        vhost_forget_ended(state);
+        int r = state->connector ? listen(state) : 0;
+        if (r < 0)
+                return r;
+        return state->n_changes != n_changes;
+}
+
+/* --- what is told of it */
+
+static const char *describe_workers(const struct vhost_state *state) {
+        bool kernel = false, task = false;
+
+        for (size_t i = 0; i < state->n_threads; i++) {
+                kernel = kernel || state->threads[i]->shape == THREAD_VHOST_KERNEL;
+                task = task || state->threads[i]->shape == THREAD_VHOST_TASK;
+        }
+        if (kernel && task)
+                return "kernel threads and threads of their owners";
+        return kernel ? "kernel threads" : task ? "threads of their owners" : "none yet";
+}
+
+void vhost_describe(void *userdata, void (*say)(void *userdata, const char *key, const char *value), void *say_userdata) {
+        struct vhost_state *state = userdata;
+        char text[IOCORE_REASON_MAX + 64], value[16];
+
+        if (!state->connector)
+                snprintf(text, sizeof text, "a scan every second (process connector: %s)", state->no_connector);
+        else if (state->n_lost > 0)
+                snprintf(text, sizeof text, "process connector (events were lost %u times, and all of /proc was looked at)", state->n_lost);
+        else
+                snprintf(text, sizeof text, "process connector");
+        say(say_userdata, "discovery", text);
+        say(say_userdata, "workers", describe_workers(state));
+
+        /* Linux 6.12.42 and 6.17 on: which of the two shapes new workers have, unless their owner chooses. */
+        ssize_t length = file_read_path(state->services, state->context, "/sys/module/vhost/parameters/fork_from_owner_default", value, sizeof value);
+        if (length > 0) {
+                trim_end(value, (size_t) length);
+                say(say_userdata, "fork_from_owner_default", value);
+        }
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Looks for vhost workers in /proc: in all of it, among the newest threads, or at one thread. */
+#ifndef SEARCH_H
+#define SEARCH_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "vhost-thread.h"
+
+struct search {
+        const struct iocore_services *services;
+        struct iocore_context *context;
+        /* Is told each worker, may return < 0 to end the search with that. */
+        int (*found)(void *userdata, const struct vhost_thread *thread);
+        /* Is told each kernel thread that has not got its name yet: it may be a worker in a moment. NULL: nobody wants to know. */
+        void (*unnamed)(void *userdata, pid_t id);
+        void *userdata;
+};
+
+/* Looks at one thread: at /proc/PROCESS/task/ID, or, when both are the same, at /proc/ID. One that vanishes meanwhile, or whose files make no sense, is no worker.
+ * 0, or what `found` returned below 0. */
+int search_look_at(const struct search *search, pid_t process, pid_t id);
+/* All threads of the host. 0, -errno of /proc, or what `found` returned below 0. */
+int search_everywhere(const struct search *search);
+/* Thread ids are given out in ascending order, so those after `after`, up to `newest`, are the new ones. False: they cannot be told, or are too many. */
+bool search_new(const struct search *search, pid_t after, pid_t newest, int *ret);
+/* The newest thread id of the host, the last word of /proc/loadavg; 0 when it cannot be had. */
+pid_t search_read_newest(const struct iocore_services *services, struct iocore_context *context);
+/* The process of a thread; -1 when there is no such thread (any more). */
+pid_t search_read_process_of(const struct iocore_services *services, struct iocore_context *context, pid_t thread);
+/* What /proc/TID/stat says now. 0 or -errno. */
+int search_read_stat(const struct iocore_services *services, struct iocore_context *context, const struct vhost_thread *thread, struct thread_stat *ret);
+
+#endif
