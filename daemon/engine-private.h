@@ -27,6 +27,7 @@ struct engine {
         struct trial_set *trials;
         struct decision_log *log;
         struct actor actor;
+        struct reservation *reservation;
         struct intent_list intents;
         struct engine_listener listener;
         struct engine_statistics statistics;
@@ -44,6 +45,8 @@ struct engine {
         size_t n_stopped;
         unsigned n_quiet;           /* epochs in a row in which there was nothing to decide about */
         bool scan_wanted; /* a plugin's fd or a failed step says that the picture is old */
+        bool settle_wanted; /* I/O cores, their units or the threads that must leave them may have changed: plugins are asked what they want to be set */
+        unsigned n_refusals_told; /* while settling */
 };
 
 uint64_t monotonic_usec(void);
@@ -53,6 +56,14 @@ void engine_tell(struct engine *engine, const char *kind, const char *object, co
 int engine_carry_out(struct engine *engine, struct decision *decision, const struct decision **ret);
 /* Lets each plugin look for new and vanished objects. */
 void engine_scan(struct engine *engine, bool thorough);
+/* Lets each plugin add and remove what has announced itself since the last epoch. */
+void engine_hear_announcements(struct engine *engine);
+/* Passes on what plugins told, and looks at what they say that somebody else changed. */
+void engine_read_notices(struct engine *engine);
+/* Sets what plugins want so that nothing but units runs on the I/O cores. */
+void engine_settle(struct engine *engine);
+/* See actor.on_refused. `userdata`: the engine. */
+void engine_tell_refused(void *userdata, const char *kind, const char *object, const char *value, int error);
 /* Ends trials that are over: keeps or undoes. */
 void engine_judge(struct engine *engine);
 

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "cleanup.h"
+#include "daemon/act/reservation.h"
 #include "engine-private.h"
 #include "log.h"
 
@@ -187,12 +188,17 @@ int engine_new(struct engine **ret, struct config *config) {
         r = open_plugins(&engine->plugins, config, engine->host);
         if (r < 0)
                 return r;
+        r = reservation_new(&engine->reservation);
+        if (r < 0)
+                return r;
         engine->actor = (struct actor) {
                 .host = engine->host,
                 .journal = engine->journal,
                 .plugins = plugin_set_instances(engine->plugins),
                 .foreign = config->foreign_changes,
                 .on_foreign = foreign_change,
+                .on_refused = engine_tell_refused,
+                .reservation = engine->reservation,
                 .userdata = engine,
         };
         r = restore_leftovers(engine);
@@ -222,6 +228,7 @@ struct engine *engine_free(struct engine *engine) {
         decision_log_free(engine->log);
         planner_free(engine->planner);
         plugin_set_free(engine->plugins);
+        reservation_free(engine->reservation);
         host_free(engine->host);
         journal_close(engine->journal);
         config_free(engine->config);

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "cleanup.h"
+#include "daemon/act/reservation.h"
 #include "engine-private.h"
 #include "log.h"
 
@@ -53,11 +54,17 @@ static void sample_queues(struct engine *engine, bool all) {
 }
 
 static void sample_and_derive(struct engine *engine, uint64_t now) {
+        engine_hear_announcements(engine);
         if (engine->scan_wanted || now >= engine->next_scan_usec) {
-                engine_scan(engine, engine->n_scans++ % THOROUGH_SCAN_EVERY == 0);
+                bool thorough = engine->n_scans++ % THOROUGH_SCAN_EVERY == 0;
+                engine_scan(engine, thorough);
+                if (thorough)
+                        reservation_prune(&engine->actor);
                 engine->next_scan_usec = now + engine->config->scan_usec;
                 engine->scan_wanted = false;
+                engine->settle_wanted = true;
         }
+        engine_read_notices(engine);
         sample_workers(engine);
         if (now >= engine->next_cpu_usec) {
                 sample_cpus(engine);
@@ -135,6 +142,8 @@ int engine_carry_out(struct engine *engine, struct decision *decision, const str
                 }
         }
         planner_report(engine->planner, engine->host, decision);
+        if ((decision->verdict == VERDICT_DONE || decision->verdict == VERDICT_FAILED) && touches_structure(decision))
+                engine->settle_wanted = true;
         if (decision->verdict == VERDICT_DONE && touches_structure(decision))
                 engine_scan(engine, false);
 
@@ -169,6 +178,7 @@ static void carry_out_plan(struct engine *engine, struct plan *plan, const struc
 
 /* A stopped policy leaves nothing behind. */
 static void undo_stopped_policies(struct engine *engine) {
+        unsigned n_restored = 0;
         for (size_t i = 0; i < engine->n_stopped; i++) {
                 char source[INTENT_SOURCE_MAX];
                 struct restore_report report = { 0 };
@@ -176,9 +186,13 @@ static void undo_stopped_policies(struct engine *engine) {
                 int r = transaction_restore(&engine->actor, source, &report);
                 log_message(r < 0 ? LOG_WARNING : LOG_NOTICE, "Policy %s: %u of its changes put back, %u failed.", engine->stopped[i], report.restored,
                             report.failed);
+                n_restored += report.restored;
         }
         if (engine->n_stopped > 0)
                 engine_scan(engine, true);
+        /* Also in modes in which nothing is done for new reasons: what was kept off its I/O cores gets their CPUs back. */
+        if (n_restored > 0)
+                engine_settle(engine);
         engine->n_stopped = 0;
 }
 
@@ -244,6 +258,8 @@ void engine_epoch(struct engine *engine, uint64_t now_usec) {
         else if (engine->host->epoch >= FIRST_DECIDING_EPOCH && !policies_may_rest(engine))
                 decide_plan_act(engine);
         engine_judge(engine);
+        if (engine->settle_wanted && engine->mode == MODE_ACTIVE)
+                engine_settle(engine);
 
         struct engine_statistics *statistics = &engine->statistics;
         statistics->epochs++;
@@ -265,6 +281,8 @@ int engine_submit(struct engine *engine, const struct intent *intent, const stru
                 return r;
         const struct decision *entry = NULL;
         carry_out_plan(engine, &plan, &entry);
+        if (engine->settle_wanted && engine->mode != MODE_OBSERVE)
+                engine_settle(engine);
         /* What the client changed is in the model's derived part at once, not only after the next epoch. */
         host_derive(engine->host);
         if (!entry)

@@ -35,6 +35,7 @@ struct plugin_set {
         size_t n_plugins;
         struct plugin_instance **instances;
         char *reason; /* buffer of plugin_set_unavailable() */
+        struct notices *notices;
 };
 
 __attribute__((format(printf, 3, 4))) static
@@ -230,7 +231,7 @@ static void probe_and_open(struct plugin_set *set, size_t index) {
                 return;
         }
         loaded->context = (struct iocore_context) {
-                .name = info->name, .instance = &loaded->instance, .host = set->host, .config = set->config,
+                .name = info->name, .instance = &loaded->instance, .host = set->host, .config = set->config, .notices = set->notices,
         };
         int r = loaded->plugin.probe(&plugin_services, &loaded->context, info->reason, sizeof info->reason);
         info->reason[sizeof info->reason - 1] = '\0';
@@ -306,7 +307,9 @@ int plugin_set_new(struct plugin_set **ret, const struct config *config, struct 
         set->host = host;
         set->config = config;
         set->reason = calloc(1, IOCORE_REASON_MAX);
-        int r = set->reason ? load_directory(set) : -ENOMEM;
+        int r = set->reason ? notices_new(&set->notices) : -ENOMEM;
+        if (r >= 0)
+                r = load_directory(set);
         if (r >= 0)
                 r = open_all(set);
         if (r < 0)
@@ -334,6 +337,7 @@ struct plugin_set *plugin_set_free(struct plugin_set *set) {
         free(set->plugins);
         free(set->instances);
         free(set->reason);
+        notices_free(set->notices);
         free(set);
         return NULL;
 }
@@ -342,6 +346,10 @@ struct plugin_set *plugin_set_free(struct plugin_set *set) {
 
 struct plugin_instance *const *plugin_set_instances(const struct plugin_set *set) {
         return set->instances;
+}
+
+struct notices *plugin_set_notices(const struct plugin_set *set) {
+        return set->notices;
 }
 
 size_t plugin_set_size(const struct plugin_set *set) {

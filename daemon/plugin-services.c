@@ -75,12 +75,13 @@ static bool service_cpu_isolated(struct iocore_context *context, int cpu) {
 }
 
 static void service_tell(struct iocore_context *context, const char *kind, const char *object, const char *text) {
-        if (text[0] != '\0')
+        if ((!context->notices || notices_tell(context->notices, kind, object, text)) && text[0] != '\0')
                 log_notice("plugin %s: %s: %s: %s", context->name, kind, object, text);
 }
 
 static void service_knob_changed(struct iocore_context *context, const char *kind, const char *object) {
-        log_notice("plugin %s: somebody else changed %s of %s", context->name, kind, object);
+        if (context->notices)
+                notices_knob_changed(context->notices, kind, object);
 }
 
 static int service_cpu_pinned(struct iocore_context *context, int cpu, unsigned n_threads) {

@@ -6,6 +6,7 @@
 #include "daemon/act/transaction.h"
 #include "daemon/config.h"
 #include "daemon/host/host.h"
+#include "daemon/notices.h"
 
 /* One per plugin instance. All borrowed. */
 struct iocore_context {
@@ -13,6 +14,7 @@ struct iocore_context {
         struct plugin_instance *instance; /* owner of what it adds */
         struct host *host;
         const struct config *config;
+        struct notices *notices;
 };
 
 extern const struct iocore_services plugin_services;

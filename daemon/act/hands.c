@@ -7,6 +7,7 @@
 #include "cleanup.h"
 #include "fault-point.h"
 #include "hands.h"
+#include "reservation.h"
 
 struct plugin_instance *actor_plugin(const struct actor *actor, const char *name) {
         for (struct plugin_instance *const *p = actor->plugins; *p; p++)
@@ -34,6 +35,10 @@ struct owner {
 static bool kind_is_of(const char *kind, const char *what) {
         size_t length = strlen(what);
         return strncmp(kind, what, length) == 0 && kind[length] == '.';
+}
+
+bool hand_kind_is_modelled(const char *kind) {
+        return kind_is_of(kind, "unit") || kind_is_of(kind, "worker") || kind_is_of(kind, "queue") || kind_is_of(kind, "device") || kind_is_of(kind, "domain");
 }
 
 static struct owner find_owner(const struct host *host, const char *kind, const char *object) {
@@ -263,4 +268,22 @@ void object_set_manual(const struct actor *actor, const char *kind, const char *
                 worker->state = OBJECT_MANUAL;
         if (queue)
                 queue->state = OBJECT_MANUAL;
+        if (!unit && !worker && !queue && actor->reservation)
+                reservation_set_manual(actor->reservation, kind, object);
+}
+
+int hand_check_foreign(const struct actor *actor, const struct hand *hand, const char *live) {
+        const struct journal_entry *entry = hand_entry(actor, hand);
+        if (!entry || !entry->set_value || strcmp(live, entry->set_value) == 0 || (entry->pending_value && strcmp(live, entry->pending_value) == 0))
+                return 0;
+        if (actor->on_foreign)
+                actor->on_foreign(actor->userdata, hand->object, hand->knob->kind, entry->set_value, live);
+        if (actor->foreign == FOREIGN_CONTEST)
+                return 0;
+        /* Adopted: the value found is the one to return to. Manual: it is nobody's to put back any more. */
+        int r = hand_forget(actor, hand);
+        if (actor->foreign == FOREIGN_ADOPT)
+                return r;
+        object_set_manual(actor, hand->knob->kind, hand->object);
+        return -ESTALE;
 }

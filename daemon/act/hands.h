@@ -20,6 +20,8 @@ struct hand {
         bool unannounced; /* set when a change was not made because the journal could not be written */
 };
 
+/* Is the object of such a knob one of the model's (a unit, a worker, a queue, a device, a domain)? */
+bool hand_kind_is_modelled(const char *kind);
 /* 0; -ENOENT: the model has no such unit, worker, queue, device or domain (a kind names its object before the dot); -EOPNOTSUPP: no open plugin has the knob. */
 int hand_find(const struct actor *actor, const char *kind, const char *object, struct hand *ret);
 /* The same in the plugin of that name, for what the journal names: the object need not be in the model. -ENODEV: no such plugin is open; -EOPNOTSUPP: it does not
@@ -57,6 +59,9 @@ int unit_place(const struct hand *hand, int cpu, char *ret);
 
 /* Marks the knob's object as somebody else's. */
 void object_set_manual(const struct actor *actor, const char *kind, const char *object);
+/* Is `live` what iocored had set, or nothing that it ever set? Otherwise somebody else's change is told and actor->foreign done to it. 0: go on; -ESTALE: hands off, the object
+ * is manual now; -errno: the journal cannot be written. */
+int hand_check_foreign(const struct actor *actor, const struct hand *hand, const char *live);
 
 /* The open plugin of that name. NULL: there is none. */
 struct plugin_instance *actor_plugin(const struct actor *actor, const char *name);

@@ -10,8 +10,9 @@
 #include "log.h"
 #include "transaction.h"
 
-/* What is put back first. A worker that was closed takes its units again only when it is open; units leave iocored's workers before those go. */
-enum phase { PHASE_KNOBS, PHASE_WORKERS, PHASE_PLACES, PHASE_CORES, _PHASE_MAX };
+/* What is put back first. A worker that was closed takes its units again only when it is open; units leave iocored's workers before those go. What plugins asked for besides (cpusets,
+ * affinities of other threads) is of objects that are not in the model: a unit leaves before the cpuset that was widened for it is narrowed under it. */
+enum phase { PHASE_KNOBS, PHASE_WORKERS, PHASE_PLACES, PHASE_OUTSIDE, PHASE_CORES, _PHASE_MAX };
 
 struct restore {
         struct actor *actor;
@@ -25,7 +26,9 @@ static enum phase phase_of(const struct journal_entry *entry) {
                 return PHASE_CORES;
         if (strcmp(entry->knob, "unit.place") == 0)
                 return PHASE_PLACES;
-        return strncmp(entry->knob, "worker.", 7) == 0 ? PHASE_WORKERS : PHASE_KNOBS;
+        if (strncmp(entry->knob, "worker.", 7) == 0)
+                return PHASE_WORKERS;
+        return hand_kind_is_modelled(entry->knob) ? PHASE_KNOBS : PHASE_OUTSIDE;
 }
 
 static void failed(struct restore *restore, const struct journal_entry *entry, int error) {

@@ -7,6 +7,7 @@
 #include "cleanup.h"
 #include "fault-point.h"
 #include "hands.h"
+#include "reservation.h"
 #include "transaction.h"
 
 /* What it takes to undo one step. */
@@ -19,12 +20,15 @@ struct undo {
         int cpu_before;             /* where the unit was */
         char source_before[INTENT_SOURCE_MAX]; /* who had set it; "" nobody */
         char worker[IOCORE_ID_MAX]; /* that was added */
+        size_t step;                /* before which it was prepared */
 };
 
 struct run {
         struct actor *actor;
         struct decision *decision;
         struct undo *undos; /* one for each step */
+        struct undo *prepared; /* what else was set so that a unit can go where it shall, in order */
+        size_t n_prepared, n_allocated;
         bool foreign;
         bool unannounced; /* the journal could not be written */
 };
@@ -34,25 +38,6 @@ static void shorten(char *ret, size_t size, const char *text) {
         length = length < size ? length : size - 1;
         memcpy(ret, text, length);
         ret[length] = '\0';
-}
-
-/* Somebody else's change is found before iocored's own is made. 0: go on; -ESTALE: hands off. */
-static int check_foreign(struct run *run, const struct hand *hand, const char *live) {
-        struct actor *actor = run->actor;
-        const struct journal_entry *entry = hand_entry(actor, hand);
-        if (!entry || !entry->set_value || strcmp(live, entry->set_value) == 0 || (entry->pending_value && strcmp(live, entry->pending_value) == 0))
-                return 0;
-        if (actor->on_foreign)
-                actor->on_foreign(actor->userdata, hand->object, hand->knob->kind, entry->set_value, live);
-        if (actor->foreign == FOREIGN_CONTEST)
-                return 0;
-        /* Adopted: the value found is the one to return to. Manual: it is nobody's to put back any more. */
-        int r = hand_forget(actor, hand);
-        if (actor->foreign == FOREIGN_ADOPT)
-                return r;
-        object_set_manual(actor, hand->knob->kind, hand->object);
-        run->foreign = true;
-        return -ESTALE;
 }
 
 static int remember(struct run *run, struct undo *undo, const struct hand *hand, const char *live) {
@@ -65,6 +50,50 @@ static int remember(struct run *run, struct undo *undo, const struct hand *hand,
                 memcpy(undo->source_before, entry->source, sizeof undo->source_before);
         undo->before = strdup(live);
         return undo->before ? 0 : -ENOMEM;
+}
+
+/* --- what must be set before a unit can go where it shall --- */
+
+struct preparation {
+        struct run *run;
+        size_t step;
+        int error; /* -ENOMEM */
+};
+
+static int prepare_one(void *userdata, const char *kind, const char *object, const char *value) {
+        struct preparation *preparation = userdata;
+        struct run *run = preparation->run;
+        char live[IOCORE_VALUE_MAX], set[IOCORE_VALUE_MAX];
+        struct hand hand;
+        struct undo undo = { .step = preparation->step };
+        if (want_begin(run->actor, kind, object, value, &hand, live) <= 0)
+                return 0;
+        if (run->n_prepared == run->n_allocated) {
+                size_t n = run->n_allocated ? 2 * run->n_allocated : 4;
+                struct undo *prepared = reallocarray(run->prepared, n, sizeof *prepared);
+                if (!prepared)
+                        return preparation->error = -ENOMEM;
+                run->prepared = prepared;
+                run->n_allocated = n;
+        }
+        if (remember(run, &undo, &hand, live) < 0)
+                return preparation->error = -ENOMEM;
+        hand.source = run->decision->intent.source;
+        int r = hand_set_journaled(run->actor, &hand, live, value, set, &undo.changed);
+        run->unannounced = run->unannounced || hand.unannounced;
+        want_end(run->actor, &hand, value, r);
+        run->prepared[run->n_prepared++] = undo;
+        return 0;
+}
+
+/* Where this is refused the move shows what is missing. */
+static int prepare(struct run *run, const struct hand *hand, const struct step *step) {
+        struct preparation preparation = { .run = run, .step = (size_t) (step - run->decision->steps) };
+        const struct iocore_plugin *plugin = hand->instance->plugin;
+        if (step->kind != STEP_UNIT_MOVE || !plugin->prepare || !hand->unit || !run->actor->reservation)
+                return 0;
+        int r = plugin->prepare(hand->instance->state, &hand->unit->pub, step->cpu, prepare_one, &preparation);
+        return preparation.error < 0 ? preparation.error : r == -ENOMEM ? r : 0;
 }
 
 /* Units and workers take exactly the values that the daemon itself writes; another knob may say the same in other words ("0-1,2" and "0-2"). */
@@ -85,26 +114,33 @@ static int set_knob(struct run *run, struct step *step, struct undo *undo, struc
                 step->result = STEP_UNCHANGED;
                 return 0;
         }
-        r = check_foreign(run, hand, live);
+        r = hand_check_foreign(run->actor, hand, live);
+        run->foreign = r == -ESTALE;
         if (r >= 0)
                 r = remember(run, undo, hand, live);
         if (r < 0)
                 return r;
-        if (value)
+        size_t n_prepared = run->n_prepared;
+        r = value ? prepare(run, hand, step) : 0;
+        if (r >= 0 && value)
                 r = hand_set_journaled(run->actor, hand, live, value, set, &undo->changed);
-        else
+        else if (r >= 0)
                 r = unit_go_home(run->actor, hand, live, set, &undo->changed);
+        if (run->n_prepared > n_prepared)
+                undo->changed = true; /* a cpuset that is rewritten may change the masks of all that is in it */
         if (r == -EOPNOTSUPP && !undo->changed && value_may_be_written_otherwise(hand->knob->kind)) {
                 step->result = STEP_UNCHANGED;
                 return 0;
         }
-        run->unannounced = hand->unannounced;
+        run->unannounced = run->unannounced || hand->unannounced;
         if (r < 0)
                 return r;
         shorten(step->new_value, sizeof step->new_value, set);
         step->result = undo->changed ? STEP_DONE : STEP_UNCHANGED;
         return 0;
 }
+
+/* --- steps --- */
 
 static int run_unit_move(struct run *run, struct step *step, struct undo *undo) {
         char value[IOCORE_VALUE_MAX];
@@ -395,6 +431,15 @@ static bool makes_room(enum step_kind kind) {
         return kind == STEP_CORE_REMOVE || kind == STEP_CORE_CLOSE;
 }
 
+/* What was set before this step so that it could be done. */
+static unsigned undo_prepared(struct run *run, size_t step) {
+        unsigned n_left = 0;
+        for (; run->n_prepared > 0 && run->prepared[run->n_prepared - 1].step == step; free(run->prepared[--run->n_prepared].before))
+                if (run->prepared[run->n_prepared - 1].changed && undo_knob(run, run->prepared + run->n_prepared - 1) < 0)
+                        n_left++;
+        return n_left;
+}
+
 /* Backwards; but a worker that was removed or closed must be there and open before units can return to it. */
 static void undo_all(struct run *run, size_t failed) {
         unsigned n_undone = 0, n_left = 0;
@@ -402,16 +447,17 @@ static void undo_all(struct run *run, size_t failed) {
         for (int pass = 0; pass < 2; pass++)
                 for (size_t i = failed + 1; i-- > 0;) {
                         struct step *step = run->decision->steps + i;
-                        if (!run->undos[i].changed || makes_room(step->kind) != (pass == 0))
+                        if (makes_room(step->kind) != (pass == 0))
                                 continue;
-                        int r = undo_step(run, i);
+                        int r = run->undos[i].changed ? undo_step(run, i) : 0;
                         if (r < 0) {
                                 n_left++;
                                 step->error = i == failed ? step->error : r;
-                        } else if (i < failed) {
+                        } else if (run->undos[i].changed && i < failed) {
                                 n_undone++;
                                 step->result = STEP_UNDONE;
                         }
+                        n_left += undo_prepared(run, i);
                 }
         run->unannounced = unannounced;
         tell_failure(run, failed, n_undone, n_left);
@@ -421,6 +467,9 @@ static void free_undos(struct run *run) {
         for (size_t i = 0; run->undos && i < run->decision->n_steps; i++)
                 free(run->undos[i].before);
         free(run->undos);
+        while (run->n_prepared > 0)
+                free(run->prepared[--run->n_prepared].before);
+        free(run->prepared);
 }
 
 int transaction_run(struct actor *actor, struct decision *decision) {

@@ -13,7 +13,10 @@
 struct plugin_instance {
         const struct iocore_plugin *plugin;
         void *state;
+        bool announces_no_more; /* its announced() failed: only scan() is relied on */
 };
+
+struct reservation;
 
 enum foreign_policy { FOREIGN_MANUAL, FOREIGN_ADOPT, FOREIGN_CONTEST };
 
@@ -24,12 +27,16 @@ struct actor {
         enum foreign_policy foreign;
         /* Told when somebody else's change is found: the object, what iocored had set, what is there now. May be NULL. */
         void (*on_foreign)(void *userdata, const char *object, const char *knob, const char *set_value, const char *live_value);
+        /* Told once for each (kind, object, error) when what a plugin asked for cannot be set. May be NULL. */
+        void (*on_refused)(void *userdata, const char *kind, const char *object, const char *value, int error);
+        struct reservation *reservation; /* what was refused to plugins, and what is others'; borrowed; NULL where no plugin is asked what it wants (a mere restore) */
         void *userdata;
 };
 
 /*
  * Carries out decision->steps in order; fills old_value, new_value, result, error of each step, and sets decision->verdict
- * (DONE, UNCHANGED, FAILED) and, on a failure, text. A step that fails undoes the steps before it, in reverse order. A unit that vanished is
+ * (DONE, UNCHANGED, FAILED) and, on a failure, text. A step that fails undoes the steps before it, and what plugins asked for before
+ * a unit's move (prepare()), in reverse order. A unit that vanished is
  * passed over (STEP_UNCHANGED) in a grow or shrink; any other object that vanished is a failed step (-ENOENT). A value that somebody else changed since iocored set it: by actor->foreign; MANUAL marks the
  * object OBJECT_MANUAL and fails the step with -ESTALE. Returns 0 when done or unchanged, otherwise the error of the failed step.
  */

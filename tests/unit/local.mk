@@ -112,4 +112,8 @@ tests_unit_test_connector_LDADD = libvhost-thread.la $(CMOCKA_LIBS) -lpthread
 tests_unit_test_discovery_SOURCES = tests/unit/test-discovery.c tests/unit/connector-events.c tests/unit/connector-events.h tests/unit/fake-services.c tests/unit/fake-services.h
 tests_unit_test_discovery_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_discovery_LDADD = libvhost-thread.la libiocored.la $(CMOCKA_LIBS)
+unit_programs += tests/unit/test-reservation
+tests_unit_test_reservation_SOURCES = tests/unit/test-reservation.c tests/unit/mock-host.h tests/unit/mock-host.c
+tests_unit_test_reservation_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_reservation_LDADD = libiocored.la $(CMOCKA_LIBS)
 endif

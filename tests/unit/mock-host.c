@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "daemon/act/reservation.h"
 #include "mock-host.h"
 
 #define ANYWHERE "0-7"
@@ -26,6 +27,12 @@ struct mock_kernel *mock_kernel_new(bool stock) {
                 strcpy(kernel->units[i].original, kernel->units[i].place);
                 strcpy(kernel->units[i].poll, "0");
         }
+        for (unsigned i = 0; i < MOCK_KEEPS; i++) {
+                kernel->keeps[i].exists = true;
+                strcpy(kernel->keeps[i].cpus, "all");
+        }
+        for (unsigned i = 0; i < MOCK_CPUS; i++)
+                kernel->gates_shut[i] = i >= 3 && i != MOCK_FOREIGN_CPU;
         strcpy(kernel->tune, "8");
         return kernel;
 }
@@ -43,6 +50,11 @@ const char *mock_kernel_text(const struct mock_kernel *kernel) {
         for (unsigned i = 0; i < MOCK_UNITS; i++)
                 if (kernel->units[i].exists)
                         p += snprintf(p, (size_t) (end - p), "u.%u place %s poll %s\n", i, kernel->units[i].place, kernel->units[i].poll);
+        for (unsigned i = 0; i < MOCK_KEEPS; i++)
+                if (kernel->keeps[i].exists)
+                        p += snprintf(p, (size_t) (end - p), "k.%u %s\n", i, kernel->keeps[i].cpus);
+        for (unsigned i = 0; i < MOCK_CPUS; i++)
+                p += snprintf(p, (size_t) (end - p), "g.%u %s\n", i, kernel->gates_shut[i] ? "shut" : "open");
         snprintf(p, (size_t) (end - p), "tune %s\n", kernel->tune);
         return text;
 }
@@ -105,6 +117,14 @@ static void show_place(struct mock *mock, unsigned i) {
         unit->core = worker ? worker->pub.cpu : IOCORE_CPU_ANY;
 }
 
+/* The CPU that a place stands for; -1: none in particular. */
+static int cpu_of_place(const struct mock *mock, const char *place) {
+        if (mock->kernel->stock)
+                return strchr(place, '-') ? -1 : atoi(place);
+        int worker = find_worker(mock, place);
+        return worker < 0 ? -1 : mock->kernel->workers[worker].cpu;
+}
+
 static int set_place(void *state, const char *object, const char *value, char *ret, size_t size) {
         struct mock *mock = state;
         int i = find_unit(mock, object, "u.");
@@ -112,6 +132,9 @@ static int set_place(void *state, const char *object, const char *value, char *r
                 return i;
         int worker = mock->kernel->stock ? 0 : find_worker(mock, value);
         if (strlen(value) >= sizeof mock->kernel->units[i].place || worker < 0 || mock->kernel->workers[worker].locked)
+                return -EINVAL;
+        int cpu = cpu_of_place(mock, value);
+        if (mock->kernel->gated && cpu >= 0 && cpu < MOCK_CPUS && mock->kernel->gates_shut[cpu])
                 return -EINVAL;
         bool half;
         int r = write_fails(mock->kernel, &half);
@@ -196,6 +219,71 @@ static int set_tune(void *state, const char *object, const char *value, char *re
                 return r;
         snprintf(mock->kernel->tune, sizeof mock->kernel->tune, "%ld", number);
         return r < 0 ? r : copy(ret, size, mock->kernel->tune);
+}
+
+static int get_gate(void *state, const char *object, char *ret, size_t size) {
+        const struct mock *mock = state;
+        int i = parse_index(object, "g.", MOCK_CPUS);
+        return i < 0 ? i : copy(ret, size, mock->kernel->gates_shut[i] ? "shut" : "open");
+}
+
+static int set_gate(void *state, const char *object, const char *value, char *ret, size_t size) {
+        struct mock *mock = state;
+        int i = parse_index(object, "g.", MOCK_CPUS);
+        if (i < 0)
+                return i;
+        bool shut = strcmp(value, "shut") == 0;
+        for (unsigned unit = 0; shut && unit < MOCK_UNITS; unit++)
+                if (mock->kernel->units[unit].exists && cpu_of_place(mock, mock->kernel->units[unit].place) == i)
+                        return -EBUSY;
+        bool half;
+        int r = write_fails(mock->kernel, &half);
+        if (r < 0 && !half)
+                return r;
+        mock->kernel->gates_shut[i] = shut;
+        return r < 0 ? r : copy(ret, size, value);
+}
+
+static int get_keep(void *state, const char *object, char *ret, size_t size) {
+        const struct mock *mock = state;
+        int i = parse_index(object, "k.", MOCK_KEEPS);
+        return i < 0 || !mock->kernel->keeps[i].exists ? -ESRCH : copy(ret, size, mock->kernel->keeps[i].cpus);
+}
+
+static int set_keep(void *state, const char *object, const char *value, char *ret, size_t size) {
+        struct mock *mock = state;
+        int i = parse_index(object, "k.", MOCK_KEEPS);
+        if (i < 0 || !mock->kernel->keeps[i].exists)
+                return -ESRCH;
+        bool half;
+        int r = write_fails(mock->kernel, &half);
+        if (r < 0 && !half)
+                return r;
+        snprintf(mock->kernel->keeps[i].cpus, sizeof mock->kernel->keeps[i].cpus, "%s", value);
+        return r < 0 ? r : copy(ret, size, value);
+}
+
+static int reserve(void *state, iocore_want want, void *userdata) {
+        const struct mock *mock = state;
+        char cpus[24] = "not", object[8];
+        for (unsigned i = 0; i < MOCK_CPUS; i++)
+                if (host_cpu(mock->host, (int) i)->io_core && host_cpu(mock->host, (int) i)->io_core_ours)
+                        sprintf(cpus + strlen(cpus), " %u", i);
+        for (unsigned i = 0; i < MOCK_KEEPS; i++) {
+                sprintf(object, "k.%u", i);
+                int r = want(userdata, "mock.keep", object, strcmp(cpus, "not") == 0 ? "all" : cpus);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int prepare(void *state, const struct iocore_unit *unit, int cpu, iocore_want want, void *userdata) {
+        const struct mock *mock = state;
+        char object[8];
+        (void) unit;
+        sprintf(object, "g.%d", cpu);
+        return mock->kernel->gated ? want(userdata, "mock.gate", object, "open") : 0;
 }
 
 /* --- structure --- */
@@ -317,22 +405,30 @@ static const struct iocore_knob knobs[] = {
         { "queue.poll", "", get_poll, set_poll },
         { "unit.place", "", get_place, set_place },
         { "mock.tune", "", get_tune, set_tune },
+        { "mock.gate", "", get_gate, set_gate },
+        { "mock.keep", "", get_keep, set_keep },
         { "worker.locked", "", get_locked, set_locked }, /* the last: stock kernels do not have it */
 };
 
 static const struct iocore_plugin elvis = {
-        .abi = IOCORE_PLUGIN_ABI, .size = sizeof elvis, .name = "mock", .provides = "vhost", .scan = mock_scan, .knobs = knobs, .n_knobs = 4,
-        .place = place, .core_add = core_add, .core_remove = core_remove,
+        .abi = IOCORE_PLUGIN_ABI, .size = sizeof elvis, .name = "mock", .provides = "vhost", .scan = mock_scan, .knobs = knobs, .n_knobs = 6,
+        .place = place, .core_add = core_add, .core_remove = core_remove, .reserve = reserve, .prepare = prepare,
 };
 static const struct iocore_plugin stock = {
-        .abi = IOCORE_PLUGIN_ABI, .size = sizeof stock, .name = "mock", .provides = "vhost", .scan = mock_scan, .knobs = knobs, .n_knobs = 3,
-        .place = place, .core_add = core_add, .core_remove = core_remove,
+        .abi = IOCORE_PLUGIN_ABI, .size = sizeof stock, .name = "mock", .provides = "vhost", .scan = mock_scan, .knobs = knobs, .n_knobs = 5,
+        .place = place, .core_add = core_add, .core_remove = core_remove, .reserve = reserve, .prepare = prepare,
 };
 
 static void on_foreign(void *userdata, const char *object, const char *knob, const char *set_value, const char *live_value) {
         struct mock *mock = userdata;
         if (object && knob && set_value && live_value)
                 mock->n_foreign++;
+}
+
+static void on_refused(void *userdata, const char *kind, const char *object, const char *value, int error) {
+        struct mock *mock = userdata;
+        if (kind && object && value && error < 0)
+                mock->n_refused++;
 }
 
 struct mock *mock_new(struct mock_kernel *kernel, const char *journal) {
@@ -343,8 +439,8 @@ struct mock *mock_new(struct mock_kernel *kernel, const char *journal) {
                 abort();
         mock->instance = (struct plugin_instance) { .plugin = kernel->stock ? &stock : &elvis, .state = mock };
         mock->instances[0] = &mock->instance;
-        mock->actor = (struct actor) { .host = mock->host, .plugins = mock->instances, .on_foreign = on_foreign, .userdata = mock };
-        if (journal_open(&mock->actor.journal, journal, NULL, NULL) < 0)
+        mock->actor = (struct actor) { .host = mock->host, .plugins = mock->instances, .on_foreign = on_foreign, .on_refused = on_refused, .userdata = mock };
+        if (reservation_new(&mock->actor.reservation) < 0 || journal_open(&mock->actor.journal, journal, NULL, NULL) < 0)
                 abort();
         mock_scan(mock, true);
         return mock;
@@ -354,6 +450,7 @@ struct mock *mock_free(struct mock *mock) {
         if (!mock)
                 return NULL;
         journal_close(mock->actor.journal);
+        reservation_free(mock->actor.reservation);
         host_free(mock->host);
         free(mock);
         return NULL;

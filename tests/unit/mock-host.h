@@ -11,6 +11,7 @@
 #define MOCK_UNITS 6
 #define MOCK_WORKERS 256
 #define MOCK_CPUS 8
+#define MOCK_KEEPS 4
 #define MOCK_FOREIGN_CPU 6 /* an I/O core that was there before iocored */
 
 struct mock_kernel {
@@ -28,6 +29,14 @@ struct mock_kernel {
                 char poll[4];
                 char original[16]; /* place that it shall have when iocored is gone */
         } units[MOCK_UNITS];
+        /* Outside the model. A unit goes to a CPU only when its gate (knob mock.gate, object "g.N") is open, which cannot be shut while one is there. */
+        bool gated;
+        bool gates_shut[MOCK_CPUS];
+        /* What is kept off I/O cores (knob mock.keep, object "k.N"): "all", or "not 3 4". */
+        struct {
+                bool exists;
+                char cpus[24];
+        } keeps[MOCK_KEEPS];
         char tune[32]; /* knob mock.tune of the object "x": spells "0x10" as "16" */
 
         unsigned n_writes;  /* that were tried */
@@ -40,7 +49,8 @@ struct mock_kernel {
         bool ignore_poll;   /* writes to poll have no effect */
 };
 
-/* Shared with children; w.1 unbound and default, w.2 bound to MOCK_FOREIGN_CPU; all units on w.1 (CPU list "0-7"), u.5 on the foreign core. */
+/* Shared with children; w.1 unbound and default, w.2 bound to MOCK_FOREIGN_CPU; all units on w.1 (CPU list "0-7"), u.5 on the foreign core; gates are not
+ * looked at before `gated` is set. */
 struct mock_kernel *mock_kernel_new(bool stock);
 void mock_kernel_free(struct mock_kernel *kernel);
 /* What an administrator would see, as text. Valid until the next call. */
@@ -53,7 +63,7 @@ struct mock {
         struct plugin_instance instance;
         struct plugin_instance *instances[2];
         struct actor actor;
-        unsigned n_foreign;
+        unsigned n_foreign, n_refused;
 };
 /* Opens journal and model anew, as a new daemon would. */
 struct mock *mock_new(struct mock_kernel *kernel, const char *journal);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "daemon/act/fault-point.h"
+#include "daemon/act/reservation.h"
 #include "daemon/cleanup.h"
 #include "daemon/log.h"
 #include "mock-host.h"
@@ -51,7 +52,12 @@ static int run_steps(struct mock *mock, const char *source, const struct step *s
         memcpy(copy, steps, n_steps * sizeof *copy);
         struct decision decision = { .intent.action = INTENT_MOVE, .verdict = VERDICT_PLANNED, .steps = copy, .n_steps = n_steps };
         snprintf(decision.intent.source, sizeof decision.intent.source, "%s", source);
-        return transaction_run(&mock->actor, &decision);
+        int r = transaction_run(&mock->actor, &decision);
+        if (mock->kernel->gated) {
+                struct reservation_report report; /* as the engine does after each change */
+                (void) reservation_settle(&mock->actor, "reservation", &report);
+        }
+        return r;
 }
 
 /* What a new daemon, or iocored --restore, does. */
@@ -114,11 +120,12 @@ static bool live_and_die(struct fixture *fixture, const char *point, unsigned n,
         return false;
 }
 
-static void kill_at_every(const char *point, bool stock, unsigned at_least) {
+static void kill_at_every(const char *point, bool stock, bool gated, unsigned at_least) {
         unsigned n = 0;
         bool killed = true;
         while (killed) {
                 struct fixture *fixture = fixture_new(stock);
+                fixture->kernel->gated = gated;
                 char *before = strdup(mock_kernel_text(fixture->kernel));
                 killed = live_and_die(fixture, point, ++n, false);
                 restore_by_a_new_daemon(fixture);
@@ -132,20 +139,26 @@ static void kill_at_every(const char *point, bool stock, unsigned at_least) {
 
 static void killed_before_any_write_the_host_is_restored(void **state) {
         (void) state;
-        kill_at_every("before", false, 25);
-        kill_at_every("before", true, 20);
+        kill_at_every("before", false, false, 25);
+        kill_at_every("before", true, false, 20);
+        kill_at_every("before", false, true, 35);
+        kill_at_every("before", true, true, 30);
 }
 
 static void killed_after_any_write_the_host_is_restored(void **state) {
         (void) state;
-        kill_at_every("after", false, 25);
-        kill_at_every("after", true, 20);
+        kill_at_every("after", false, false, 25);
+        kill_at_every("after", true, false, 20);
+        kill_at_every("after", false, true, 35);
+        kill_at_every("after", true, true, 30);
 }
 
 static void killed_after_any_record_of_the_journal_the_host_is_restored(void **state) {
         (void) state;
-        kill_at_every("journal", false, 40);
-        kill_at_every("journal", true, 30);
+        kill_at_every("journal", false, false, 40);
+        kill_at_every("journal", true, false, 30);
+        kill_at_every("journal", false, true, 45);
+        kill_at_every("journal", true, true, 45);
 }
 
 /* Dies in the middle, and so does every daemon that tries to put it back, each one write later than the one before. */
@@ -153,6 +166,7 @@ static void restores_that_are_killed_too_are_finished_by_the_last(void **state) 
         (void) state;
         for (unsigned n = 1; n <= 24; n += 2) {
                 struct fixture *fixture = fixture_new(false);
+                fixture->kernel->gated = n % 4 == 1;
                 char *before = strdup(mock_kernel_text(fixture->kernel));
                 assert_true(live_and_die(fixture, "after", n, false));
                 unsigned n_deaths = 0;
@@ -248,11 +262,16 @@ static void check_restored(const struct mock_kernel *kernel) {
                 assert_string_equal(kernel->units[i].place, kernel->units[i].original);
                 assert_string_equal(kernel->units[i].poll, "0");
         }
+        for (unsigned i = 0; i < MOCK_KEEPS; i++)
+                assert_string_equal(kernel->keeps[i].cpus, "all");
+        for (unsigned i = 0; i < MOCK_CPUS; i++)
+                assert_int_equal(kernel->gates_shut[i], i >= 3 && i != MOCK_FOREIGN_CPU);
         assert_string_equal(kernel->tune, "8");
 }
 
-static void one_random_life(uint64_t seed, bool stock) {
+static void one_random_life(uint64_t seed, bool stock, bool gated) {
         struct fixture *fixture = fixture_new(stock);
+        fixture->kernel->gated = gated;
         struct mock *mock = mock_new(fixture->kernel, fixture->journal);
         fixture->kernel->seed = seed;
         unsigned n_decisions = 10 + random_below(&seed, 40);
@@ -289,7 +308,7 @@ static void after_any_run_of_decisions_failures_and_deaths_the_host_is_restored(
         uint64_t seed = given ? strtoull(given, NULL, 10) : (uint64_t) time(NULL) * 1000003u + (uint64_t) getpid();
         printf("# seed %" PRIu64 "\n", seed);
         for (unsigned i = 0; i < 200; i++)
-                one_random_life(seed + i, i % 2);
+                one_random_life(seed + i, i % 2, i / 2 % 2);
 }
 
 int main(void) {

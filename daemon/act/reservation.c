@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <search.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "log.h"
+#include "reservation.h"
+
+/* The same value that was refused is tried again after so long, twice as long after each further failure: plugins ask again only when something changed, but one that
+ * does not must not make a tight loop of it. */
+#define RETRY_FIRST_USEC 1000000u
+#define RETRY_MAX_USEC 64000000u
+/* A host has fewer threads that resist than that; what is beyond is tried whenever it is asked for, and not told. */
+#define REMEMBERED_MAX 16384
+
+/* One object that does not take what it should. */
+struct memory {
+        char *kind, *object, *value; /* value: that was refused last; NULL: somebody else's */
+        int error;
+        uint64_t wait_usec, retry_usec;
+};
+
+struct reservation {
+        void *tree; /* of struct memory, by kind and object */
+        size_t n;
+};
+
+static int compare_memories(const void *a, const void *b) {
+        const struct memory *x = a, *y = b;
+        int r = strcmp(x->object, y->object);
+        return r ? r : strcmp(x->kind, y->kind);
+}
+
+static void memory_free(void *pointer) {
+        struct memory *memory = pointer;
+        free(memory->kind);
+        free(memory->object);
+        free(memory->value);
+        free(memory);
+}
+
+int reservation_new(struct reservation **ret) {
+        *ret = calloc(1, sizeof **ret);
+        return *ret ? 0 : -ENOMEM;
+}
+
+struct reservation *reservation_free(struct reservation *reservation) {
+        if (reservation)
+                tdestroy(reservation->tree, memory_free);
+        free(reservation);
+        return NULL;
+}
+
+static struct memory *find_memory(const struct reservation *reservation, const char *kind, const char *object) {
+        struct memory key = { .kind = (char *) kind, .object = (char *) object }; /* only compared */
+        struct memory *const *found = tfind(&key, &reservation->tree, compare_memories);
+        return found ? *found : NULL;
+}
+
+static void forget(struct reservation *reservation, const char *kind, const char *object) {
+        struct memory *memory = find_memory(reservation, kind, object);
+        if (!memory)
+                return;
+        tdelete(memory, &reservation->tree, compare_memories);
+        memory_free(memory);
+        reservation->n--;
+}
+
+/* NULL: there is no room, or no memory. */
+static struct memory *recall(struct reservation *reservation, const char *kind, const char *object) {
+        struct memory *memory = find_memory(reservation, kind, object);
+        if (memory || reservation->n >= REMEMBERED_MAX)
+                return memory;
+        memory = calloc(1, sizeof *memory);
+        if (!memory)
+                return NULL;
+        memory->kind = strdup(kind);
+        memory->object = strdup(object);
+        if (!memory->kind || !memory->object || !tsearch(memory, &reservation->tree, compare_memories)) {
+                memory_free(memory);
+                return NULL;
+        }
+        reservation->n++;
+        return memory;
+}
+
+void reservation_set_manual(struct reservation *reservation, const char *kind, const char *object) {
+        struct memory *memory = recall(reservation, kind, object);
+        if (!memory)
+                return;
+        free(memory->value);
+        memory->value = NULL;
+}
+
+static void remember_refusal(struct actor *actor, const char *kind, const char *object, const char *value, int error) {
+        struct memory *memory = recall(actor->reservation, kind, object);
+        if (!memory)
+                return;
+        bool same = memory->value && strcmp(memory->value, value) == 0, told = memory->error == error;
+        if (!same) {
+                char *copy = strdup(value);
+                if (!copy)
+                        return;
+                free(memory->value);
+                memory->value = copy;
+        }
+        memory->error = error;
+        memory->wait_usec = !same ? RETRY_FIRST_USEC : 2 * memory->wait_usec > RETRY_MAX_USEC ? RETRY_MAX_USEC : 2 * memory->wait_usec;
+        memory->retry_usec = actor->host->now_usec + memory->wait_usec;
+        if (!told && actor->on_refused)
+                actor->on_refused(actor->userdata, kind, object, value, error);
+}
+
+int want_begin(struct actor *actor, const char *kind, const char *object, const char *value, struct hand *ret, char *live) {
+        const struct memory *memory = find_memory(actor->reservation, kind, object);
+        if (memory && !memory->value)
+                return -ESTALE;
+        int r = hand_find(actor, kind, object, ret);
+        if (r >= 0)
+                r = hand_get(ret, live);
+        if (r >= 0 && strcmp(live, value) == 0) {
+                forget(actor->reservation, kind, object);
+                return 0;
+        }
+        if (error_is_gone(r)) {
+                forget(actor->reservation, kind, object);
+                return r;
+        }
+        if (memory && strcmp(memory->value, value) == 0 && actor->host->now_usec < memory->retry_usec)
+                return -EALREADY;
+        if (r >= 0)
+                r = hand_check_foreign(actor, ret, live);
+        if (r >= 0)
+                return 1;
+        if (r != -ESTALE)
+                remember_refusal(actor, kind, object, value, r);
+        return r;
+}
+
+void want_end(struct actor *actor, const struct hand *hand, const char *value, int error) {
+        if (error >= 0 || error_is_gone(error))
+                forget(actor->reservation, hand->knob->kind, hand->object);
+        else
+                remember_refusal(actor, hand->knob->kind, hand->object, value, error);
+}
+
+/* --- settling --- */
+
+struct settling {
+        struct actor *actor;
+        const char *source;
+        struct reservation_report *report;
+};
+
+static void count_set(struct reservation_report *report, const char *kind) {
+        report->n_set++;
+        size_t i = 0;
+        while (i < report->n_kinds && strcmp(report->kinds[i].kind, kind) != 0)
+                i++;
+        if (i == RESERVATION_KINDS_MAX)
+                return;
+        if (i == report->n_kinds)
+                snprintf(report->kinds[report->n_kinds++].kind, sizeof report->kinds[i].kind, "%s", kind);
+        report->kinds[i].n_set++;
+}
+
+static void count(struct settling *settling, const char *kind, int r) {
+        if (r >= 0)
+                count_set(settling->report, kind);
+        else if (error_is_gone(r))
+                settling->report->n_gone++;
+        else if (r == -EALREADY || r == -ESTALE)
+                settling->report->n_kept++;
+        else
+                settling->report->n_refused++;
+}
+
+static int settle_one(void *userdata, const char *kind, const char *object, const char *value) {
+        struct settling *settling = userdata;
+        char live[IOCORE_VALUE_MAX], set[IOCORE_VALUE_MAX];
+        struct hand hand;
+        bool changed;
+        int r = want_begin(settling->actor, kind, object, value, &hand, live);
+        if (r == 0)
+                return 0;
+        if (r > 0) {
+                hand.source = settling->source;
+                r = hand_set_journaled(settling->actor, &hand, live, value, set, &changed);
+                want_end(settling->actor, &hand, value, r);
+                if (r >= 0)
+                        log_debug("%s of %s: %s -> %s, for %s.", kind, object, live, set, settling->source);
+        }
+        count(settling, kind, r);
+        return 0;
+}
+
+int reservation_settle(struct actor *actor, const char *source, struct reservation_report *ret) {
+        struct settling settling = { actor, source, ret };
+        int error = 0;
+        *ret = (struct reservation_report) { 0 };
+        for (struct plugin_instance *const *p = actor->plugins; *p; p++) {
+                int r = (*p)->plugin->reserve ? (*p)->plugin->reserve((*p)->state, settle_one, &settling) : 0;
+                error = error < 0 ? error : r < 0 ? r : 0;
+        }
+        return error;
+}
+
+/* --- */
+
+struct pruning {
+        struct actor *actor;
+        struct memory **gone;
+        size_t n_gone;
+};
+
+static void collect_gone(const void *node, VISIT visit, void *userdata) {
+        struct pruning *pruning = userdata;
+        struct memory *memory = *(struct memory *const *) node;
+        char live[IOCORE_VALUE_MAX];
+        struct hand hand;
+        if (visit != postorder && visit != leaf)
+                return;
+        int r = hand_find(pruning->actor, memory->kind, memory->object, &hand);
+        if (error_is_gone(r >= 0 ? hand_get(&hand, live) : r))
+                pruning->gone[pruning->n_gone++] = memory;
+}
+
+void reservation_prune(struct actor *actor) {
+        struct reservation *reservation = actor->reservation;
+        if (reservation->n == 0)
+                return;
+        _cleanup_free_ struct memory **gone = calloc(reservation->n, sizeof(struct memory *));
+        struct pruning pruning = { .actor = actor, .gone = gone };
+        if (!gone)
+                return; /* the next time */
+        twalk_r(reservation->tree, collect_gone, &pruning);
+        for (size_t i = 0; i < pruning.n_gone; i++)
+                forget(reservation, gone[i]->kind, gone[i]->object);
+}

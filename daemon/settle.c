@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What plugins tell the engine on their own: what announced itself, what somebody else changed, and what they want to be set besides the decisions. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "daemon/act/hands.h"
+#include "daemon/act/reservation.h"
+#include "engine-private.h"
+#include "log.h"
+
+/* How many wishes of plugins that could not be set are told by name; of further ones the number is in the summary. */
+#define REFUSALS_TOLD_MAX 8
+
+void engine_hear_announcements(struct engine *engine) {
+        for (struct plugin_instance *const *i = plugin_set_instances(engine->plugins); *i; i++) {
+                const struct iocore_plugin *plugin = (*i)->plugin;
+                if (!plugin->announced || (*i)->announces_no_more)
+                        continue;
+                int r = plugin->announced((*i)->state);
+                if (r > 0)
+                        engine->settle_wanted = true;
+                if (r >= 0)
+                        continue;
+                (*i)->announces_no_more = true;
+                engine->scan_wanted = true;
+                log_warning("Plugin %s does not hear any more of what comes and goes (%s); from now on it looks once in each scan.", plugin->name, strerror(-r));
+                engine_tell(engine, "discovery", plugin->name, "announcements failed; what comes and goes is found by scans only");
+        }
+}
+
+/* --- notices */
+
+/* Somebody else changed it, or the kernel did and it is as it was set again, or it is gone. */
+static void look_at_changed_knob(struct engine *engine, const char *kind, const char *object) {
+        char live[IOCORE_VALUE_MAX], set[IOCORE_VALUE_MAX];
+        struct actor *actor = &engine->actor;
+        struct hand hand;
+        if (hand_find(actor, kind, object, &hand) < 0 || hand_get(&hand, live) < 0)
+                return;
+        const struct journal_entry *entry = hand_entry(actor, &hand);
+        if (!entry || !entry->set_value)
+                return;
+        _cleanup_free_ char *ours = strdup(entry->set_value);
+        int r = ours ? hand_check_foreign(actor, &hand, live) : -ENOMEM;
+        if (r < 0 && r != -ESTALE)
+                log_warning("%s of %s was changed by somebody else, which could not be recorded: %s.", kind, object, strerror(-r));
+        if (r < 0 || actor->foreign != FOREIGN_CONTEST || engine->mode == MODE_OBSERVE || strcmp(live, ours) == 0)
+                return;
+        bool changed;
+        char source[sizeof entry->source];
+        memcpy(source, entry->source, sizeof source);
+        hand.source = source;
+        r = hand_set_journaled(actor, &hand, live, ours, set, &changed);
+        if (r < 0 && !error_is_gone(r))
+                log_warning("%s of %s cannot be set back to what iocored had set: %s.", kind, object, strerror(-r));
+}
+
+void engine_read_notices(struct engine *engine) {
+        struct notices *notices = plugin_set_notices(engine->plugins);
+        struct notice notice;
+        while (notices_take(notices, &notice)) {
+                if (notice.what == NOTICE_KNOB_CHANGED)
+                        look_at_changed_knob(engine, notice.kind, notice.object);
+                else
+                        engine_tell(engine, notice.kind, notice.object, notice.text);
+        }
+        unsigned n_dropped = notices_take_dropped(notices);
+        if (n_dropped > 0)
+                log_warning("%u messages of plugins were dropped: there were too many of them.", n_dropped);
+}
+
+/* --- reservation */
+
+void engine_tell_refused(void *userdata, const char *kind, const char *object, const char *value, int error) {
+        struct engine *engine = userdata;
+        char name[IOCORE_NAME_MAX], text[IOCORE_REASON_MAX];
+        snprintf(name, sizeof name, "%.63s %.63s", kind, object);
+        snprintf(text, sizeof text, "cannot be set to %.100s: %s", value, strerrordesc_np(-error) ?: "unknown error");
+        if (engine->n_refusals_told++ < REFUSALS_TOLD_MAX)
+                log_warning("%s %s.", name, text);
+        engine_tell(engine, "not-reserved", name, text);
+}
+
+static void list_io_cores(const struct host *host, char *ret, size_t size) {
+        hwloc_bitmap_t cores = hwloc_bitmap_alloc();
+        ret[0] = '\0';
+        for (size_t i = 0; cores && i < host->n_cpus; i++)
+                if (host->cpus[i].io_core && host->cpus[i].io_core_ours)
+                        (void) hwloc_bitmap_set(cores, (unsigned) i);
+        if (cores && !hwloc_bitmap_iszero(cores))
+                (void) hwloc_bitmap_list_snprintf(ret, size, cores);
+        hwloc_bitmap_free(cores);
+}
+
+static void tell_reserved(struct engine *engine, const struct reservation_report *report) {
+        char text[IOCORE_REASON_MAX], cores[96];
+        size_t n = (size_t) snprintf(text, sizeof text, "%u %s set:", report->n_set, report->n_set == 1 ? "knob" : "knobs");
+        for (size_t i = 0; i < report->n_kinds && n < sizeof text; i++)
+                n += (size_t) snprintf(text + n, sizeof text - n, "%s %u %.20s", i > 0 ? "," : "", report->kinds[i].n_set, report->kinds[i].kind);
+        list_io_cores(engine->host, cores, sizeof cores);
+        if (n < sizeof text)
+                n += (size_t) snprintf(text + n, sizeof text - n, "; %s%s", cores[0] ? "keep off CPUs " : "no CPU is an I/O core any more", cores);
+        if (report->n_refused > 0 && n < sizeof text)
+                (void) snprintf(text + n, sizeof text - n, "; %u could not be set", report->n_refused);
+        log_notice("Reservation of I/O cores: %s.", text);
+        engine_tell(engine, "reserved", cores, text);
+}
+
+void engine_settle(struct engine *engine) {
+        struct reservation_report report;
+        engine->settle_wanted = false;
+        engine->n_refusals_told = 0;
+        int r = reservation_settle(&engine->actor, "reservation", &report);
+        if (r < 0)
+                log_debug("A plugin could not say what it wants to be set for the I/O cores: %s, trying again at the next scan.", strerror(-r));
+        if (report.n_set > 0)
+                tell_reserved(engine, &report);
+        else if (engine->n_refusals_told > REFUSALS_TOLD_MAX)
+                log_warning("Reservation of I/O cores: %u knobs could not be set.", engine->n_refusals_told);
+}
