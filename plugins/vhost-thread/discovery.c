@@ -119,6 +119,7 @@ int vhost_announced(void *userdata) {
 
         vhost_forget_ended(state);
         int r = state->connector ? listen(state) : 0;
+        identity_refresh(state);
         if (r < 0)
                 return r;
         return state->n_changes != n_changes;

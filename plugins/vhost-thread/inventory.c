@@ -32,6 +32,8 @@ static void forget(struct vhost_state *state, size_t index) {
         memmove(state->threads + index, state->threads + index + 1, (state->n_threads - index - 1) * sizeof(struct vhost_thread *));
         state->n_threads--;
         if (thread->unit)
+                identity_owner_changed(state, thread->unit->owner);
+        if (thread->unit)
                 state->services->unit_remove(state->context, thread->unit);
         if (thread->worker)
                 state->services->worker_remove(state->context, thread->worker);
@@ -72,8 +74,10 @@ static void refresh_owner(struct vhost_state *state, struct vhost_thread *thread
         struct owner owner = { .node = IOCORE_NODE_UNKNOWN };
         struct iocore_unit *unit = thread->unit;
 
-        unit->owner = thread->shape == THREAD_VHOST_TASK ? thread->process : search_read_process_of(state->services, state->context, thread->creator);
+        pid_t process = thread->shape == THREAD_VHOST_TASK ? thread->process : search_read_process_of(state->services, state->context, thread->creator);
         /* One that has ended leaves its worker a moment longer: what was known of it stays. */
+        if (process > 0)
+                unit->owner = process;
         if (unit->owner < 0 || owner_read(state->services, state->context, unit->owner, &owner) < 0)
                 return;
         unit->node = owner.node;
@@ -92,6 +96,7 @@ static void describe(struct vhost_state *state, struct vhost_thread *thread) {
         vhost_refresh_cpu(state, thread);
         unit->worker = worker;
         unit->device = NULL;
+        unit->owner = -1;
         unit->node = IOCORE_NODE_UNKNOWN;
         unit->domain[0] = '\0';
         refresh_owner(state, thread);
@@ -160,6 +165,7 @@ int vhost_remember(void *userdata, const struct vhost_thread *found) {
         }
         describe(state, thread);
         state->n_changes++;
+        identity_owner_changed(state, thread->unit->owner);
         return 0;
 }
 
@@ -189,9 +195,9 @@ int vhost_scan(struct vhost_state *state, bool thorough) {
                 if (thorough)
                         refresh_owner(state, state->threads[i]);
         }
-        if (state->connector)
-                return thorough ? vhost_look_everywhere(state) : 0;
-        return look_for_new(state, thorough);
+        int r = !state->connector ? look_for_new(state, thorough) : thorough ? vhost_look_everywhere(state) : 0;
+        identity_scan(state, thorough);
+        return r;
 }
 
 static int stop_search(void *userdata, const struct vhost_thread *thread) {

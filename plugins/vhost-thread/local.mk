@@ -4,7 +4,11 @@ noinst_LTLIBRARIES += libvhost-thread.la
 libvhost_thread_la_SOURCES = plugins/vhost-thread/plugin.c plugins/vhost-thread/vhost-thread.h plugins/vhost-thread/inventory.c plugins/vhost-thread/sampler.c plugins/vhost-thread/hands.c \
 	plugins/vhost-thread/search.c plugins/vhost-thread/search.h plugins/vhost-thread/discovery.c plugins/vhost-thread/connector.c plugins/vhost-thread/connector.h \
 	plugins/vhost-thread/thread-info.c plugins/vhost-thread/thread-info.h plugins/vhost-thread/affinity.c plugins/vhost-thread/affinity.h
-libvhost_thread_la_LIBADD = libplugin-common.la $(HWLOC_LIBS)
+libvhost_thread_la_SOURCES += plugins/vhost-thread/identity.c plugins/vhost-thread/identity.h plugins/vhost-thread/identity-match.c plugins/vhost-thread/identity-match.h \
+	plugins/vhost-thread/owner-files.c plugins/vhost-thread/owner-files.h plugins/vhost-thread/owner-options.c \
+	plugins/vhost-thread/tap-counters.c plugins/vhost-thread/tap-counters.h
+libvhost_thread_la_CFLAGS = $(AM_CFLAGS) $(LIBNL_CFLAGS)
+libvhost_thread_la_LIBADD = libplugin-common.la $(HWLOC_LIBS) $(CJSON_LIBS) $(LIBNL_LIBS)
 
 if PLUGIN_VHOST_THREAD
 plugin_LTLIBRARIES += vhost-thread.la

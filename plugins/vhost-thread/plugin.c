@@ -10,6 +10,7 @@
 
 #include "cleanup.h"
 #include "plugins/common/file-io.h"
+#include "tap-counters.h"
 #include "vhost-thread.h"
 
 static bool exists(const struct iocore_services *services, struct iocore_context *context, const char *path) {
@@ -45,6 +46,7 @@ static void vhost_close(void *userdata) {
         if (!state)
                 return;
         state->connector = connector_close(state->connector);
+        state->identity = identity_free(state->identity, state);
         vhost_forget_all(state);
         for (int cpu = 0; state->cores && cpu < state->n_cpus; cpu++)
                 if (state->cores[cpu])
@@ -67,7 +69,9 @@ int vhost_open_connected(const struct iocore_services *services, struct iocore_c
         snprintf(state->no_connector, sizeof state->no_connector, "%s", no_connector);
         state->n_cpus = services->cpu_count(context);
         state->cores = state->n_cpus > 0 ? calloc((size_t) state->n_cpus, sizeof *state->cores) : NULL;
-        int r = state->cores ? vhost_scan(state, true) : -ENOMEM;
+        int r = state->cores ? identity_new(&state->identity) : -ENOMEM;
+        if (r == 0)
+                r = vhost_scan(state, true);
         if (r < 0) {
                 snprintf(ret_reason, size, "/proc: %s", strerror(-r));
                 vhost_close(state);
@@ -94,6 +98,15 @@ static int option_bool(const struct iocore_services *services, struct iocore_con
         return -EINVAL;
 }
 
+static void open_taps(struct vhost_state *state) {
+        struct tap_counters *taps;
+        int r = tap_counters_new(&taps);
+        if (r == 0)
+                identity_use_taps(state, taps);
+        else
+                state->services->log(state->context, LOG_NOTICE, "rtnetlink cannot be had (%s): bytes and packets of taps are unknown", strerror(-r));
+}
+
 static int vhost_open(const struct iocore_services *services, struct iocore_context *context, void **ret_state, char *ret_reason, size_t size) {
         char no_connector[IOCORE_REASON_MAX] = "/proc is not this kernel's or shows other thread ids";
         struct connector *connector = NULL;
@@ -108,7 +121,10 @@ static int vhost_open(const struct iocore_services *services, struct iocore_cont
                 snprintf(no_connector, sizeof no_connector, "switched off");
         else if (own && connector_open(&connector, no_connector, sizeof no_connector) < 0)
                 services->log(context, LOG_NOTICE, "New workers are found by a scan every second; process connector: %s", no_connector);
-        return vhost_open_connected(services, context, own ? &affinity_of_the_kernel : &affinity_refused, connector, no_connector, ret_state, ret_reason, size);
+        int r = vhost_open_connected(services, context, own ? &affinity_of_the_kernel : &affinity_refused, connector, no_connector, ret_state, ret_reason, size);
+        if (r == 0 && own)
+                open_taps(*ret_state);
+        return r;
 }
 
 static int vhost_rescan(void *userdata, bool thorough) {
@@ -141,6 +157,7 @@ __attribute__((visibility("default"))) const struct iocore_plugin iocore_plugin 
         .close = vhost_close,
         .scan = vhost_rescan,
         .sample_workers = vhost_sample_workers,
+        .sample_queues = identity_sample_queues,
         .knobs = vhost_knobs,
         .n_knobs = VHOST_N_KNOBS,
         .place = vhost_place,

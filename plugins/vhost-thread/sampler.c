@@ -20,33 +20,45 @@ static uint64_t monotonic_nsec(void) {
         return (uint64_t) now.tv_sec * 1000000000u + (uint64_t) now.tv_nsec;
 }
 
-/* A thread that has ended fails with ESRCH; it is left as it is, and removed before the next sample is taken. */
+/* The old numbers stay in the model with their old clock: no load is made up. */
+static void tell_unreadable(struct vhost_state *state, struct vhost_thread *thread) {
+        if (!thread->told)
+                state->services->log(state->context, LOG_WARNING, "%s: its schedstat cannot be read: load unknown", thread->worker->id);
+        thread->told = true;
+}
+
+/* A thread that has ended fails with ESRCH; it is left as it is until it is removed. */
+static void sample(struct vhost_state *state, struct vhost_thread *thread, uint64_t clock) {
+        struct iocore_worker *worker = thread->worker;
+        char text[SCHEDSTAT_FILE_MAX];
+        struct thread_times times;
+
+        ssize_t length = thread->schedstat < 0 ? 0 : pread(thread->schedstat, text, sizeof text - 1, 0);
+        if (length < 0 && errno == ESRCH) {
+                thread->ended = true;
+                return;
+        }
+        text[length > 0 ? length : 0] = '\0';
+        if (thread_parse_schedstat(text, &times) < 0) {
+                tell_unreadable(state, thread);
+                return;
+        }
+        worker->clock = clock;
+        worker->busy = times.run;
+        worker->wait = times.wait;
+        worker->switches = times.switches;
+}
+
 int vhost_sample_workers(void *userdata) {
         struct vhost_state *state = userdata;
         uint64_t clock = 0;
 
+        identity_new_epoch(state);
         for (size_t i = 0; i < state->n_threads; i++) {
-                struct vhost_thread *thread = state->threads[i];
-                char text[SCHEDSTAT_FILE_MAX];
-                uint64_t run, wait;
-
                 if (i % CLOCK_EVERY == 0)
                         clock = monotonic_nsec();
-                ssize_t length = thread->schedstat < 0 ? -EBADF : pread(thread->schedstat, text, sizeof text - 1, 0);
-                if (length < 0 && thread->schedstat >= 0 && errno == ESRCH) {
-                        thread->ended = true;
-                        continue;
-                }
-                text[length > 0 ? length : 0] = '\0';
-                if (thread_parse_schedstat(text, &run, &wait) < 0) {
-                        if (!thread->told)
-                                state->services->log(state->context, LOG_WARNING, "%s: its schedstat cannot be read: load unknown", thread->worker->id);
-                        thread->told = true;
-                        continue;
-                }
-                thread->worker->clock = clock;
-                thread->worker->busy = run;
-                thread->worker->wait = wait;
+                if (!state->threads[i]->ended)
+                        sample(state, state->threads[i], clock);
         }
         return 0;
 }

@@ -94,28 +94,27 @@ enum thread_shape thread_classify(const struct thread_stat *stat) {
         return THREAD_OTHER;
 }
 
-/* Decimal digits with a space after them; moves on behind it. strtoull() would take spaces and signs too, and costs twice as much: this is read for each worker in each epoch. */
-static bool parse_counter(const char **text, uint64_t *ret) {
+/* Decimal digits with `end` after them; moves on behind it. strtoull() would take spaces and signs too, and costs twice as much: this is read for each worker in each epoch. */
+static bool parse_counter(const char **text, char end, uint64_t *ret) {
         const char *c = *text;
         uint64_t value = 0;
 
         for (; is_digit(*c); c++)
                 if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, (uint64_t) (*c - '0'), &value))
                         return false;
-        if (c == *text || *c != ' ')
+        if (c == *text || *c != end)
                 return false;
         *ret = value;
         *text = c + 1;
         return true;
 }
 
-int thread_parse_schedstat(const char *text, uint64_t *ret_run, uint64_t *ret_wait) {
-        uint64_t run, wait;
+int thread_parse_schedstat(const char *text, struct thread_times *ret) {
+        struct thread_times times;
 
-        if (!parse_counter(&text, &run) || !parse_counter(&text, &wait))
+        if (!parse_counter(&text, ' ', &times.run) || !parse_counter(&text, ' ', &times.wait) || !parse_counter(&text, '\n', &times.switches))
                 return -EINVAL;
-        *ret_run = run;
-        *ret_wait = wait;
+        *ret = times;
         return 0;
 }
 

@@ -13,6 +13,11 @@ struct thread_stat {
         uint64_t start_time; /* clock ticks since boot: with the id it names one thread for ever */
 };
 
+struct thread_times {
+        uint64_t run, wait; /* nanoseconds that it ran, and that it was runnable but did not run */
+        uint64_t switches;  /* times that it was given a CPU */
+};
+
 enum thread_shape {
         THREAD_OTHER,
         THREAD_VHOST_KERNEL, /* a kernel thread: Linux up to 6.3, and later ones that are told to */
@@ -29,8 +34,8 @@ bool thread_is_unnamed(const char *text);
 int thread_parse_stat(const char *text, struct thread_stat *ret);
 /* A thread that is named like a worker is one if the kernel made it: users cannot set these flags. */
 enum thread_shape thread_classify(const struct thread_stat *stat);
-/* The text of /proc/TID/schedstat: nanoseconds that it ran, and that it was runnable but did not run. 0 or -EINVAL. */
-int thread_parse_schedstat(const char *text, uint64_t *ret_run, uint64_t *ret_wait);
+/* The text of /proc/TID/schedstat. 0 or -EINVAL. */
+int thread_parse_schedstat(const char *text, struct thread_times *ret);
 /* The line "KEY:<tab>VALUE" in the text of /proc/TID/status. Returns where VALUE begins in text and its length, or NULL. */
 const char *thread_status_value(const char *text, const char *key, size_t *ret_length);
 /* A thread id in decimal digits alone: > 0, else -1. */

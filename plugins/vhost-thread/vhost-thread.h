@@ -9,6 +9,7 @@
 
 #include "affinity.h"
 #include "connector.h"
+#include "identity.h"
 #include "plugins/iocore-plugin.h"
 #include "thread-info.h"
 
@@ -27,6 +28,11 @@ struct vhost_thread {
         bool told_blocked;   /* that its cpuset kept it from where it was wanted; until a place is taken again */
         struct iocore_worker *worker;
         struct iocore_unit *unit;
+
+        /* identity.c */
+        struct vhost_device *device;  /* that it serves; NULL: not known */
+        unsigned n_looks;             /* how often scans have looked for it */
+        bool identity_wanted, look_again;
 };
 
 /* A kernel thread that had no name yet when it was looked at. */
@@ -47,6 +53,7 @@ struct vhost_state {
         bool *cores;                   /* by CPU: made an I/O core by core_add() */
         int n_cpus;
         unsigned n_changes;            /* workers that came or went, ever */
+        struct identity *identity;
 
         struct connector *connector;   /* NULL: new workers are found by a scan */
         char no_connector[IOCORE_REASON_MAX]; /* why there is none */

@@ -48,7 +48,7 @@ static void try_list(const char *text) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-        uint64_t run, wait;
+        struct thread_times times;
         size_t length;
 
         if (size == 0 || size > 65536)
@@ -66,7 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                 try_stat(text);
                 break;
         case 2:
-                (void) thread_parse_schedstat(text, &run, &wait);
+                (void) thread_parse_schedstat(text, &times);
                 break;
         case 3: {
                 const char *value = thread_status_value(text, "Tgid", &length);

@@ -358,13 +358,17 @@ static void garbage_in_stat_is_refused(void **test_state) {
 
 static void garbage_in_schedstat_is_refused(void **test_state) {
         (void) test_state;
-        uint64_t run, wait;
-        static const char *const texts[] = { "", "\n", "1", "1\n", "1 2", "-1 2 3\n", " 1 2 3\n", "1 x 3\n", "99999999999999999999999 2 3\n" };
+        struct thread_times times = { 0 };
+        static const char *const texts[] = { "", "\n", "1", "1\n", "1 2", "1 2\n", "1 2 \n", "-1 2 3\n", " 1 2 3\n", "1 x 3\n", "1 2 3", "1 2 3 4\n", "1  2 3\n",
+                                             "99999999999999999999999 2 3\n", "1 2 18446744073709551616\n" };
         for (size_t i = 0; i < ELEMENTSOF(texts); i++)
-                assert_int_equal(thread_parse_schedstat(texts[i], &run, &wait), -EINVAL);
-        assert_int_equal(thread_parse_schedstat("5 6 7\n", &run, &wait), 0);
-        assert_int_equal(run, 5);
-        assert_int_equal(wait, 6);
+                assert_int_equal(thread_parse_schedstat(texts[i], &times), -EINVAL);
+        assert_int_equal(thread_parse_schedstat("5 6 7\n", &times), 0);
+        assert_int_equal(times.run, 5);
+        assert_int_equal(times.wait, 6);
+        assert_int_equal(times.switches, 7);
+        assert_int_equal(thread_parse_schedstat("0 18446744073709551615 0\n", &times), 0);
+        assert_true(times.wait == UINT64_MAX);
 }
 
 static void a_worker_with_broken_files_is_skipped_and_told_once(void **test_state) {
