@@ -7,6 +7,7 @@ plugin_ldflags = -module -avoid-version -shared -export-symbols-regex '^iocore_p
 include plugins/common/local.mk
 include plugins/vhost-sysfs/local.mk
 include plugins/vhost-thread/local.mk
+include plugins/systemd/local.mk
 include plugins/cpu/local.mk
 include plugins/sim/local.mk
 include plugins/sample/local.mk

@@ -117,3 +117,14 @@ tests_unit_test_reservation_SOURCES = tests/unit/test-reservation.c tests/unit/m
 tests_unit_test_reservation_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_reservation_LDADD = libiocored.la $(CMOCKA_LIBS)
 endif
+
+if HAVE_CMOCKA
+unit_programs += tests/unit/test-slices tests/unit/test-systemd
+tests_unit_test_slices_SOURCES = tests/unit/test-slices.c
+tests_unit_test_slices_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_slices_LDADD = libsystemd-slices.la $(CMOCKA_LIBS)
+tests_unit_test_systemd_SOURCES = tests/unit/test-systemd.c tests/unit/fake-services.c tests/unit/fake-services.h
+tests_unit_test_systemd_CPPFLAGS = $(AM_CPPFLAGS) -DBUILD_DIR=\"$(abs_top_builddir)\"
+tests_unit_test_systemd_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_systemd_LDADD = libsystemd-plugin.la libiocored.la $(CMOCKA_LIBS)
+endif
