@@ -1,15 +1,90 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # What cases share; sourced inside the test machine. WORK is the case's own directory. Everything waits for conditions, never for a time.
 
-# start_load NAME CPUS [PACE...]: a load whose owner is allowed CPUS; its worker's thread id is then in $WORK/load.NAME.worker.
+# start_load NAME CPUS [OPTIONS...]: a load whose owner is allowed CPUS, in no cgroup of its own. See vhost-load for the options.
 start_load() {
   local name=$1 cpus=$2
   shift 2
   mkfifo "$WORK/load.$name.control"
   taskset -c "$cpus" vhost-load "$@" <> "$WORK/load.$name.control" > "$WORK/load.$name.out" 2> "$WORK/load.$name.log" &
   echo $! > "$WORK/load.$name.pid"
-  wait_until 60 grep -q '^worker ' "$WORK/load.$name.out" || return 1
-  sed -n 's/^worker //p' "$WORK/load.$name.out" > "$WORK/load.$name.worker"
+  wait_until 60 grep -q '^tap ' "$WORK/load.$name.out"
+}
+
+# cgroups of a VM as libvirt makes them. They are found again by the load's name: make_cgroups NAME N-VCPUS leaves the topmost in $WORK/load.NAME.cgroup.
+machine_number=0
+make_cgroups() {
+  local name=$1 n=$2 top directory vcpu
+  machine_number=$((machine_number + 1))
+  if [ -d /sys/fs/cgroup/cpuset ]; then
+    top=/sys/fs/cgroup/cpuset/machine/qemu-$machine_number-$name.libvirt-qemu
+    make_v1_cgroup "${top%/*}"
+    make_v1_cgroup "$top"
+    make_v1_cgroup "$top/emulator"
+    for ((vcpu = 0; vcpu < n; vcpu++)); do make_v1_cgroup "$top/vcpu$vcpu"; done
+    echo "$top $top" > "$WORK/load.$name.cgroup"
+  else
+    top=/sys/fs/cgroup/machine.slice/machine-qemu\\x2d$machine_number\\x2d$name.scope
+    for directory in "${top%/*}" "$top" "$top/libvirt"; do
+      mkdir -p "$directory"
+      echo +cpuset > "$directory/cgroup.subtree_control"
+    done
+    mkdir "$top/libvirt/emulator"
+    echo threaded > "$top/libvirt/emulator/cgroup.type"
+    for ((vcpu = 0; vcpu < n; vcpu++)); do
+      mkdir "$top/libvirt/vcpu$vcpu"
+      echo threaded > "$top/libvirt/vcpu$vcpu/cgroup.type"
+    done
+    echo "$top $top/libvirt" > "$WORK/load.$name.cgroup"
+  fi
+}
+
+# With v1 a cpuset is empty at first, and takes nobody.
+make_v1_cgroup() {
+  local parent=${1%/*}
+  mkdir -p "$1"
+  cat "$parent/cpuset.mems" > "$1/cpuset.mems"
+  cat "$parent/cpuset.cpus" > "$1/cpuset.cpus"
+}
+
+# cgroup_of NAME [emulator|vcpuN]: the directory; without the second the topmost one of the VM (systemd's scope).
+cgroup_of() {
+  local top= inner=
+  read -r top inner < "$WORK/load.$1.cgroup"
+  if [ $# -gt 1 ]; then echo "$inner/$2"; else echo "$top"; fi
+}
+
+# What goes to a cgroup and to one thread's affinity when libvirt pins; "-": neither.
+pin_thread() { # pin_thread TID CGROUP CPUS
+  if [ "$3" != - ]; then echo "$3" > "$2/cpuset.cpus"; fi
+  if [ -e "$2/cgroup.threads" ]; then echo "$1" > "$2/cgroup.threads"; else echo "$1" > "$2/tasks"; fi
+  if [ "$3" != - ]; then taskset -cp "$3" "$1" > /dev/null; fi
+}
+
+# start_vm NAME EMULATOR-CPUS VCPU-CPUS [OPTIONS...]: a load in cgroups like libvirt's, with a command line like QEMU's, pinned as <emulatorpin> and <vcpupin> of
+# all vCPUs do ("-": not). The process is in the cgroup, and has the affinity, before it opens a device; the vCPUs' threads are moved afterwards.
+start_vm() {
+  local name=$1 emulator_cpus=$2 vcpu_cpus=$3 n=0 option word tid vcpu
+  local -a before=()
+  shift 3
+  for option; do
+    [ "${word:-}" != --vcpus ] || n=$option
+    word=$option
+  done
+  make_cgroups "$name" "$n" || return 1
+  [ "$emulator_cpus" = - ] || { echo "$emulator_cpus" > "$(cgroup_of "$name" emulator)/cpuset.cpus" && before=(taskset -c "$emulator_cpus"); }
+  mkfifo "$WORK/load.$name.control"
+  (
+    echo "$BASHPID" > "$(cgroup_of "$name" emulator)/cgroup.procs"
+    exec "${before[@]}" vhost-load "$@" --name /usr/bin/qemu-system-x86_64 -- -name "guest=$name,debug-threads=on" -machine pc \
+      -netdev '{"type":"tap","fds":"%fds","vhost":true,"vhostfds":"%vhostfds","id":"hostnet0"}' -device virtio-net-pci,netdev=hostnet0
+  ) <> "$WORK/load.$name.control" > "$WORK/load.$name.out" 2> "$WORK/load.$name.log" &
+  echo $! > "$WORK/load.$name.pid"
+  wait_until 60 grep -q '^tap ' "$WORK/load.$name.out" || return 1
+  for ((vcpu = 0; vcpu < n; vcpu++)); do
+    wait_until 60 grep -q "^vcpu [0-9]* $vcpu\$" "$WORK/load.$name.out" || return 1
+    pin_thread "$(vcpu_of "$name" "$vcpu")" "$(cgroup_of "$name" "vcpu$vcpu")" "$vcpu_cpus"
+  done
 }
 
 # tell_load NAME WORDS...
@@ -19,19 +94,61 @@ tell_load() {
   echo "$*" > "$WORK/load.$name.control"
 }
 
+# add_pair NAME: returns when the load has one queue pair more (of a tap that was made for several: --pairs).
+add_pair() {
+  local n
+  n=$(grep -c '^worker ' "$WORK/load.$1.out")
+  tell_load "$1" pair
+  wait_until 60 grep -q "^worker [0-9]* $n " "$WORK/load.$1.out"
+}
+
+# stop_load NAME: also of a VM; its cgroups go too.
 stop_load() {
-  local pid
+  local pid directory
   pid=$(cat "$WORK/load.$1.pid")
   kill "$pid" 2> /dev/null
   wait "$pid" 2> /dev/null
+  if [ -e "$WORK/load.$1.cgroup" ]; then
+    find "$(cgroup_of "$1")" -depth -type d > "$WORK/load.$1.cgroups"
+    while IFS= read -r directory; do
+      wait_until 30 rmdir "$directory" # a kernel thread that served it leaves a little later
+    done < "$WORK/load.$1.cgroups"
+  fi
   rm -f "$WORK/load.$1."*
 }
 
 # No program is started from here to run_nsec(): conditions ask often, and an emulated machine is slow at starting one.
+# line_of NAME WORD [NUMBER]: the second word of the load's first line "WORD SECOND [NUMBER ...]".
+line_of() {
+  local word= second= number= rest
+  while read -r word second number rest; do
+    if [ "$word" = "$2" ] && [ "${3:-$number}" = "$number" ]; then
+      echo "$second"
+      return 0
+    fi
+  done < "$WORK/load.$1.out"
+  return 1
+}
+
+# worker_of NAME [PAIR]
 worker_of() {
-  local id=
-  read -r id < "$WORK/load.$1.worker"
-  echo "$id"
+  line_of "$1" worker "${2:-0}"
+}
+
+workers_of() {
+  local word= id= rest
+  while read -r word id rest; do
+    [ "$word" != worker ] || echo "$id"
+  done < "$WORK/load.$1.out"
+}
+
+# vcpu_of NAME N: its thread.
+vcpu_of() {
+  line_of "$1" vcpu "$2"
+}
+
+tap_of() {
+  line_of "$1" tap
 }
 
 # read_status DIRECTORY: its status file into $status, as one piece: between two reads of a line each the state of a thread that works changes, the text
@@ -86,6 +203,33 @@ dump_masks() {
   done 2> /dev/null | sort -n
 }
 
+# All that iocored may change: "thread TID STARTTIME MASK CGROUPS" and "cpuset DIRECTORY - CPUS".
+dump_state() {
+  local directory line fields status cgroup cgroups
+  {
+    for directory in /proc/[0-9]*/task/[0-9]*; do
+      read -r line < "$directory/stat" || continue
+      read -ra fields <<< "${line##*) }"
+      cgroups=
+      while IFS= read -r cgroup; do cgroups="$cgroups $cgroup"; done < "$directory/cgroup" || continue
+      read_status "$directory" && echo "thread ${directory##*/} ${fields[19]} $(status_field Cpus_allowed)$cgroups"
+    done
+    find /sys/fs/cgroup -name cpuset.cpus -type f > "$WORK/cpusets"
+    while IFS= read -r cgroup; do
+      line=
+      read -r line < "$cgroup"
+      echo "cpuset ${cgroup%/*} - $line"
+    done < "$WORK/cpusets"
+  } 2> /dev/null | sort
+}
+
+# differing BEFORE AFTER: of the threads and cpusets in both dumps, those that are not the same.
+differing() {
+  awk '{ key = $1 " " $2 " " $3; value = substr($0, length(key) + 2) }
+    NR == FNR { before[key] = value; next }
+    key in before && before[key] != value { print key ": " before[key] " -> " value }' "$1" "$2"
+}
+
 # start_daemon [OPTIONS...]: returns when it answers on the bus.
 start_daemon() {
   printf '%s\n' "${configuration:-}" > "$WORK/iocored.conf"
@@ -105,5 +249,9 @@ stop_daemon() {
 
 # Whatever a case leaves behind: init calls it after each one.
 stop_everything() {
-  killall -9 iocored vhost-load
+  local directory
+  killall -9 iocored vhost-load qemu-system-x86_64
+  find /sys/fs/cgroup/machine.slice /sys/fs/cgroup/cpuset/machine -depth -type d 2> /dev/null | while IFS= read -r directory; do
+    wait_until 30 rmdir "$directory"
+  done
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 check_PROGRAMS += tests/vm/vhost-load
-tests_vm_vhost_load_SOURCES = tests/vm/vhost-load.c
+tests_vm_vhost_load_SOURCES = tests/vm/vhost-load-main.c tests/vm/vhost-load-device.c tests/vm/vhost-load-worker.c tests/vm/vhost-load-traffic.c \
+	tests/vm/vhost-load-vcpu.c tests/vm/vhost-load-disguise.c tests/vm/vhost-load.h
 tests_vm_vhost_load_LDADD = -lpthread
 
 check_PROGRAMS += tests/vm/impostor

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Whatever ends iocored: every thread of the machine that was there before has its mask again, bit for bit.
+# Whatever ends iocored: every thread of the machine that was there before has its mask again, and every cpuset, bit for bit.
 . /tests/tap.sh
 . /tests/guest.sh
 
@@ -21,21 +21,17 @@ all_bound() {
     case $(cpus_of "$(worker_of "$name")") in *[!0-9]* | "") return 1 ;; esac
   done
 }
-# Of the threads in both lists, those whose masks differ.
-differing() {
-  awk 'NR == FNR { mask[$1 " " $2] = $3; next } ($1 " " $2) in mask && mask[$1 " " $2] != $3 { print $1, mask[$1 " " $2], "->", $3 }' "$1" "$2"
-}
 as_before() { # as_before DESCRIPTION
-  dump_masks > "$WORK/after"
+  dump_state > "$WORK/after"
   is "$(differing "$WORK/before" "$WORK/after")" "" "$1"
 }
 
-dump_masks > "$WORK/before"
-is "$(for name in $names; do grep "^$(worker_of "$name") " "$WORK/before" | sed 's/.* 0*//'; done | tr '\n' ' ')" "ff f f0 7e 3c c3 " "each worker has a mask of its own"
+dump_state > "$WORK/before"
+is "$(for name in $names; do sed -n "s/^thread $(worker_of "$name") [0-9]* 0*\([0-9a-f]*\).*/\1/p" "$WORK/before"; done | tr '\n' ' ')" "ff f f0 7e 3c c3 " "each worker has a mask of its own"
 
 start_daemon
 holds "the workers are gathered" wait_until 90 all_bound
-dump_masks > "$WORK/after"
+dump_state > "$WORK/after"
 [ "$(differing "$WORK/before" "$WORK/after" | wc -l)" -ge 6 ]
 ok $? "which the comparison of masks sees"
 stop_daemon TERM
