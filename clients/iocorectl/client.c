@@ -29,6 +29,8 @@ int client_connect(struct client *client) {
         }
         if (r >= 0)
                 return EXIT_OK;
+        if (client->quiet)
+                return EXIT_UNREACHABLE;
         fprintf(stderr, "iocorectl: cannot reach the D-Bus \"%s\": %s\nGive the bus on which iocored runs with --bus ADDRESS.\n", address,
                 strerror(-r));
         return EXIT_UNREACHABLE;
@@ -66,6 +68,8 @@ static void explain(const struct client *client, const sd_bus_error *error, int 
 }
 
 int client_error(struct client *client, const sd_bus_error *error, int r) {
+        if (client->quiet)
+                return is_unreachable(error, r) ? EXIT_UNREACHABLE : EXIT_REFUSED;
         if (client->json) {
                 _cleanup_(json_freep) cJSON *json = cJSON_CreateObject();
 

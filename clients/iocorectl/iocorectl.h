@@ -29,12 +29,15 @@ enum {
         OPTION_ALL = 1 << 6,
         OPTION_INTERVAL = 1 << 7,
         OPTION_COUNT = 1 << 8,
+        OPTION_ROOT = 1 << 9,
+        OPTION_BUS = 1 << 10, /* every verb takes it */
 };
 
 struct client {
         sd_bus *bus;             /* NULL until something is asked */
         const char *bus_address; /* "system", "user", a D-Bus address */
         bool json, no_legend;
+        bool quiet;              /* say nothing of a daemon that cannot be reached */
         bool colours; /* stdout is a terminal that shall have them */
 
         unsigned given; /* mask of OPTION_ */
@@ -45,6 +48,7 @@ struct client {
         bool follow, all;
         double interval; /* seconds */
         uint64_t count;  /* 0: without end */
+        const char *root; /* of the host that is looked at */
 };
 
 struct verb {
@@ -80,6 +84,7 @@ int verb_decisions(struct client *client, char **arguments, int n);
 int verb_why(struct client *client, char **arguments, int n);
 int verb_events(struct client *client, char **arguments, int n);
 int verb_watch(struct client *client, char **arguments, int n);
+int verb_doctor(struct client *client, char **arguments, int n); /* doctor.c */
 
 /* ---- client.c: talk */
 

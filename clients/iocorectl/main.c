@@ -45,6 +45,8 @@ static const struct verb verbs[] = {
         {"events", "", "decisions and events as they come, one a line", NULL, 0, 0, OPTION_COUNT, verb_events},
         {"watch", "", "one line a second: time, load, I/O cores of each node, last decision", NULL, 0, 0, OPTION_INTERVAL | OPTION_COUNT,
          verb_watch},
+        {"doctor", "", "what this host offers to iocored, and how to get more; needs no daemon",
+         "The status is 0 when every check could be made.", 0, 0, OPTION_ROOT, verb_doctor},
 };
 
 enum { ARGUMENT_BUS = 256, ARGUMENT_NO_LEGEND, ARGUMENT_NO_PAGER, ARGUMENT_VERSION, ARGUMENT_FIRST_OF_VERB };
@@ -62,6 +64,7 @@ static const struct {
         {"all", NULL, "all there is"},
         {"interval", "SECONDS", "between two lines (0.1 to 3600)"},
         {"count", "N", "end after N lines"},
+        {"root", "DIR", "look at the host whose /proc and /sys are below DIR"},
 };
 
 static const struct option long_options[] = {
@@ -80,6 +83,7 @@ static const struct option long_options[] = {
         {"all", no_argument, NULL, ARGUMENT_FIRST_OF_VERB + 6},
         {"interval", required_argument, NULL, ARGUMENT_FIRST_OF_VERB + 7},
         {"count", required_argument, NULL, ARGUMENT_FIRST_OF_VERB + 8},
+        {"root", required_argument, NULL, ARGUMENT_FIRST_OF_VERB + 9},
         {NULL, 0, NULL, 0},
 };
 
@@ -181,6 +185,9 @@ static int set_verb_option(struct client *client, int bit, const char *value) {
         case OPTION_COUNT:
                 status = parse_number(name, value, INT64_MAX, &client->count);
                 break;
+        case OPTION_ROOT:
+                client->root = value;
+                break;
         }
         return status;
 }
@@ -199,6 +206,7 @@ static int parse_options(struct client *client, int argc, char **argv, bool *ret
                         break;
                 case ARGUMENT_BUS:
                         client->bus_address = optarg;
+                        client->given |= OPTION_BUS;
                         break;
                 case ARGUMENT_NO_LEGEND:
                         client->no_legend = true;
@@ -226,7 +234,7 @@ static const struct verb *find_verb(const char *name) {
 }
 
 static int check_use(const struct verb *verb, const struct client *client, int n) {
-        const unsigned wrong = client->given & ~verb->options;
+        const unsigned wrong = client->given & ~(verb->options | OPTION_BUS);
 
         if (n < verb->minimum || n > verb->maximum) {
                 fprintf(stderr, "iocorectl: use: iocorectl %s%s%s\n", verb->name, verb->arguments[0] ? " " : "", verb->arguments);
@@ -249,7 +257,7 @@ static bool want_colours(void) {
 }
 
 int main(int argc, char **argv) {
-        struct client client = {.bus_address = "system", .node = -1, .cpu = -1, .reason = "", .interval = 1};
+        struct client client = {.bus_address = "system", .node = -1, .cpu = -1, .reason = "", .interval = 1, .root = "/"};
         const struct verb *verb = verbs;
         bool help = false;
         int status;

@@ -11,6 +11,44 @@ build_stock_host() {
 columns() { head -1 "$1" | tr -s ' ' | sed 's/ $//'; }
 widest() { awk '{ if (length($0) > w) w = length($0) } END { print w + 0 }' "$1"; }
 
+# make_host DIR: a host of fixture files with which every check of doctor can be made
+make_host() {
+  mkdir -p "$1"/proc/self "$1"/proc/sys/kernel "$1"/proc/7 "$1"/sys/devices/system/cpu/smt "$1"/sys/devices/system/cpu/cpu0/topology
+  echo 6.1.0-50-amd64 >"$1/proc/sys/kernel/osrelease"
+  echo 'proc /proc proc rw 0 0' >"$1/proc/self/mounts"
+  printf 'CapEff:\t0000000000800000\n' >"$1/proc/self/status"
+  printf '\033]0;hostile\007\n' >"$1/proc/7/comm"
+  echo >"$1/sys/devices/system/cpu/isolated"
+  echo 0 >"$1/sys/devices/system/cpu/smt/active"
+  echo 0 >"$1/sys/devices/system/cpu/cpu0/topology/thread_siblings_list"
+}
+
+answer() { jq -r --arg check "$1" '.[] | select(.check == $check) | .answer' "$dir/doctor.json"; }
+
+test_doctor() {
+  local check
+
+  make_host "$dir/host"
+  ctl doctor --root "$dir/host" --json >"$dir/doctor.json"
+  is $? 0 "doctor needs no daemon, and its status is 0 when every check could be made"
+  is "$(answer kernel) $(answer rights) $(answer proc) $(answer cpuset) $(answer smt) $(answer daemon)" "yes partly yes no no " "it answers yes, partly or no"
+  is "$(jq -c 'map(keys) | unique' "$dir/doctor.json")" '[["about","advice","answer","check","found"]]' "each check has what was found and what to do"
+  for check in $(jq -r '.[].check' "$dir/doctor.json"); do
+    grep -q "^\.It Cm $check\$" "$SOURCE/man/iocorectl.1"
+    ok $? "the check $check is in the manual"
+  done
+  ctl doctor --root "$dir/host" >"$dir/table"
+  is "$(wc -l <"$dir/table")" $(($(jq length "$dir/doctor.json") + 1)) "a table has one line for each check"
+  grep -qE '^rights +partly +this process lacks CAP_SYS_PTRACE .* -- run as root' "$dir/table"
+  ok $? "with what was found and what to do"
+  echo 'no release' >"$dir/host/proc/sys/kernel/osrelease"
+  ctl doctor --root "$dir/host" --json >"$dir/doctor.json"
+  is "$? $(answer kernel)" "1 unknown" "a file that makes no sense is unknown, and the status 1"
+  holds "a root that is not there is wrong use" status 2 ctl doctor --root "$dir/nowhere"
+  ctl doctor --root "$dir/host" --bus "$DBUS_SYSTEM_BUS_ADDRESS" --json >"$dir/doctor.json"
+  is "$(answer daemon) $(answer can-poll)" "$1" "$2"
+}
+
 test_identity() {
   local worker=/org/iocore1/worker/t_2e102 unknown=/org/iocore1/worker/t_2e103 unit=/org/iocore1/unit/t_2e102
 
@@ -69,5 +107,8 @@ END
   grep -qx '      cannot  poll: this host cannot poll' "$dir/status"
   ok $? "status says what the host cannot do, and why"
   is "$(get /org/iocore1 org.iocore1.Manager Unavailable | jq -r .poll)" "this host cannot poll" "and so does the property Unavailable"
+  test_doctor "yes no" "with a daemon it tells what that cannot do"
   stop_daemon TERM
+  ctl doctor --root "$dir/host" --bus "$DBUS_SYSTEM_BUS_ADDRESS" --json >"$dir/doctor.json" 2>"$dir/doctor.err"
+  is "$(answer daemon) $(answer can-poll)$(cat "$dir/doctor.err")" "no " "without one it says so, and nothing else"
 }

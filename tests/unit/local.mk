@@ -128,3 +128,10 @@ tests_unit_test_systemd_CPPFLAGS = $(AM_CPPFLAGS) -DBUILD_DIR=\"$(abs_top_buildd
 tests_unit_test_systemd_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_systemd_LDADD = libsystemd-plugin.la libiocored.la $(CMOCKA_LIBS)
 endif
+
+if HAVE_CMOCKA
+unit_programs += tests/unit/test-doctor
+tests_unit_test_doctor_SOURCES = tests/unit/test-doctor.c tests/unit/fake-services.c tests/unit/fake-services.h $(doctor_sources)
+tests_unit_test_doctor_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_doctor_LDADD = libiocored.la $(CMOCKA_LIBS)
+endif
