@@ -250,6 +250,7 @@ static const sd_bus_vtable worker_vtable[] = {
         SD_BUS_PROPERTY("Load", "d", NULL, offsetof(struct worker, load), 0),
         SD_BUS_PROPERTY("LoadAverage", "d", NULL, offsetof(struct worker, load_average), 0),
         SD_BUS_PROPERTY("WaitShare", "d", NULL, offsetof(struct worker, wait_share), 0),
+        SD_BUS_PROPERTY("SwitchesPerSecond", "d", NULL, offsetof(struct worker, switches_per_second), 0),
         SD_BUS_VTABLE_END,
 };
 
@@ -300,6 +301,7 @@ GETTER(get_queue_rate) {
                 {"StuckPerSecond", offsetof(struct queue, stuck_per_second)},
                 {"RingFullPerSecond", offsetof(struct queue, ring_full_per_second)},
                 {"PollEmptyPerSecond", offsetof(struct queue, poll_empty_per_second)},
+                {"DropsPerSecond", offsetof(struct queue, drops_per_second)},
         };
 
         double rate = 0;
@@ -335,6 +337,7 @@ GETTER(get_queue_counters) {
                 {"ring_full", IOCORE_QUEUE_RING_FULL, queue->pub.ring_full},
                 {"poll_empty", IOCORE_QUEUE_POLL_EMPTY, queue->pub.poll_empty},
                 {"drops", IOCORE_QUEUE_DROPS, queue->pub.drops},
+                {"drops", IOCORE_QUEUE_DROPS, queue->pub.drops},
         };
         int r;
 
@@ -364,6 +367,7 @@ static const sd_bus_vtable queue_vtable[] = {
         SD_BUS_PROPERTY("StuckPerSecond", "d", get_queue_rate, 0, 0),
         SD_BUS_PROPERTY("RingFullPerSecond", "d", get_queue_rate, 0, 0),
         SD_BUS_PROPERTY("PollEmptyPerSecond", "d", get_queue_rate, 0, 0),
+        SD_BUS_PROPERTY("DropsPerSecond", "d", get_queue_rate, 0, 0),
         SD_BUS_PROPERTY("Counters", "a{st}", get_queue_counters, 0, 0),
         SD_BUS_VTABLE_END,
 };

@@ -192,6 +192,7 @@ static void add_workers(struct bus *bus, cJSON *to) {
                 add_number_or_null(json, "load", worker->n_samples >= 2, worker->load);
                 add_number_or_null(json, "load_average", worker->load_average >= 0, worker->load_average);
                 add_number(json, "wait", worker->wait_share);
+                add_number(json, "switches_per_second", worker->switches_per_second);
         }
 }
 
@@ -216,7 +217,7 @@ static void add_units(struct bus *bus, cJSON *to) {
                 add_string(json, "state", state_name(unit->state));
                 add_number_or_null(json, "load", unit->rates_valid, unit->load);
                 add_number_or_null(json, "load_average", unit->load_average >= 0, unit->load_average);
-                add_number_or_null(json, "bytes_per_second", unit->rates_valid, unit->bytes_per_second);
+                add_number_or_null(json, "bytes_per_second", unit->rates_valid && unit->counts_bytes, unit->bytes_per_second);
         }
 }
 
@@ -319,6 +320,7 @@ static void add_queues(struct bus *bus, cJSON *to) {
                 add_number_or_null(json, "ring_full_per_second", fields & IOCORE_QUEUE_RING_FULL, valid ? queue->ring_full_per_second : 0);
                 add_number_or_null(json, "poll_empty_per_second", fields & IOCORE_QUEUE_POLL_EMPTY,
                                    valid ? queue->poll_empty_per_second : 0);
+                add_number_or_null(json, "drops_per_second", fields & IOCORE_QUEUE_DROPS, valid ? queue->drops_per_second : 0);
         }
 }
 

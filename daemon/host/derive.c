@@ -43,7 +43,7 @@ static void derive_worker(struct host *host, struct worker *worker) {
                 /* Not sampled. One miss is forgiven; a worker that cannot be read is gone, and the next scan will say so. */
                 if (host->epoch - worker->sampled_epoch > GAP_MAX) {
                         worker->n_samples = 0;
-                        worker->load = worker->wait = worker->wait_share = 0;
+                        worker->load = worker->wait = worker->wait_share = worker->switches_per_second = 0;
                 }
                 return;
         }
@@ -51,16 +51,20 @@ static void derive_worker(struct host *host, struct worker *worker) {
         struct counter_delta clock = counter_delta(now->clock, worker->last_clock);
         struct counter_delta busy = counter_delta(now->busy, worker->last_busy);
         struct counter_delta wait = counter_delta(now->wait, worker->last_wait);
+        struct counter_delta switches = counter_delta(now->switches, worker->last_switches);
+        uint64_t elapsed_usec = host->now_usec - worker->sampled_usec;
         bool known = worker->n_samples > 0 && now->incarnation == worker->last_incarnation && clock.valid && clock.delta > 0 && busy.valid && wait.valid;
 
         worker->last_clock = now->clock;
         worker->last_busy = now->busy;
         worker->last_wait = now->wait;
+        worker->last_switches = now->switches;
         worker->last_incarnation = now->incarnation;
         worker->sampled_epoch = host->epoch;
+        worker->sampled_usec = host->now_usec;
         if (!known) {
                 worker->n_samples = 1;
-                worker->load = worker->wait = worker->wait_share = 0;
+                worker->load = worker->wait = worker->wait_share = worker->switches_per_second = 0;
                 worker->load_average = -1;
                 return;
         }
@@ -69,6 +73,7 @@ static void derive_worker(struct host *host, struct worker *worker) {
         worker->load_average = ewma(worker->load_average, worker->load, host->ewma_weight);
         worker->wait = share(wait.delta, clock.delta);
         worker->wait_share = wait_share(worker->wait, worker->load);
+        worker->switches_per_second = switches.valid && elapsed_usec > 0 ? (double) switches.delta * 1e6 / (double) elapsed_usec : 0;
 }
 
 void host_derive_workers(struct host *host) {
@@ -94,6 +99,7 @@ static void queue_keep_sample(const struct host *host, struct queue *queue) {
         queue->last.stuck = now->stuck;
         queue->last.ring_full = now->ring_full;
         queue->last.poll_empty = now->poll_empty;
+        queue->last.drops = now->drops;
         queue->sampled_epoch = host->epoch;
         queue->sampled_usec = host->now_usec;
 }
@@ -103,7 +109,7 @@ static void queue_start_anew(struct queue *queue) {
         queue->load = queue->wait_share = 0;
         queue->load_average = -1;
         queue->bytes_per_second = queue->packets_per_second = queue->works_per_second = 0;
-        queue->stuck_per_second = queue->ring_full_per_second = queue->poll_empty_per_second = 0;
+        queue->stuck_per_second = queue->ring_full_per_second = queue->poll_empty_per_second = queue->drops_per_second = 0;
 }
 
 /* `went_back` is set, never cleared. A counter that the kernel does not have gives 0. */
@@ -137,6 +143,7 @@ static void derive_queue(const struct host *host, struct queue *queue) {
         uint64_t stuck = delta_of(fields, IOCORE_QUEUE_STUCK, now->stuck, queue->last.stuck, &went_back);
         uint64_t ring_full = delta_of(fields, IOCORE_QUEUE_RING_FULL, now->ring_full, queue->last.ring_full, &went_back);
         uint64_t poll_empty = delta_of(fields, IOCORE_QUEUE_POLL_EMPTY, now->poll_empty, queue->last.poll_empty, &went_back);
+        uint64_t drops = delta_of(fields, IOCORE_QUEUE_DROPS, now->drops, queue->last.drops, &went_back);
 
         if (went_back) {
                 queue_start_anew(queue);
@@ -154,6 +161,7 @@ static void derive_queue(const struct host *host, struct queue *queue) {
         queue->stuck_per_second = (double) stuck * per_second;
         queue->ring_full_per_second = (double) ring_full * per_second;
         queue->poll_empty_per_second = (double) poll_empty * per_second;
+        queue->drops_per_second = (double) drops * per_second;
         queue_keep_sample(host, queue);
 }
 
@@ -163,16 +171,19 @@ static bool queue_was_sampled(const struct queue *queue) {
 
 /* A counting sort by unit. */
 static void regroup_queues(struct host *host) {
-        for (size_t i = 0; i < host->n_units; i++)
+        for (size_t i = 0; i < host->n_units; i++) {
                 host->units[i]->n_queues = 0;
+                host->units[i]->counts_bytes = false;
+        }
         host->n_queues_without_unit = 0;
         for (size_t i = 0; i < host->n_queues; i++) {
                 struct unit *unit = (struct unit *) host->queues[i]->pub.unit;
                 host->queues[i]->place = i;
                 host->queue_sampled[i] = host->queues[i]->sampled_epoch == host->epoch;
-                if (unit)
+                if (unit) {
                         unit->n_queues++;
-                else
+                        unit->counts_bytes |= (host->queues[i]->pub.fields & IOCORE_QUEUE_BYTES) != 0;
+                } else
                         host->queues_by_unit[host->n_queues_without_unit++] = host->queues[i];
         }
         size_t next = host->n_queues_without_unit;
@@ -310,6 +321,18 @@ static void place_units(struct host *host) {
         }
 }
 
+/* One that counts for several units of a device (a tap for all of its queue pairs). */
+static void derive_queue_without_unit(struct host *host, struct queue *queue) {
+        struct device *device = (struct device *) queue->pub.device;
+
+        if (!queue_was_sampled(queue))
+                return;
+        derive_queue(host, queue);
+        host->queue_sampled[queue->place] = true;
+        if (device && (queue->pub.fields & IOCORE_QUEUE_BYTES) && queue_rates_valid(host, queue))
+                device->shared_bytes_epoch = host->epoch;
+}
+
 static void derive_units(struct host *host) {
         for (size_t i = 0; i < host->n_nodes; i++) {
                 struct node *node = &host->nodes[i];
@@ -318,10 +341,7 @@ static void derive_units(struct host *host) {
                 node->n_units_unplaced = node->n_units_unplaced_known = 0;
         }
         for (size_t i = 0; i < host->n_queues_without_unit; i++)
-                if (queue_was_sampled(host->queues_by_unit[i])) {
-                        derive_queue(host, host->queues_by_unit[i]);
-                        host->queue_sampled[host->queues_by_unit[i]->place] = true;
-                }
+                derive_queue_without_unit(host, host->queues_by_unit[i]);
         for (size_t i = 0; i < host->n_units; i++) {
                 struct unit *unit = host->units[i];
                 struct node *node = host_unit_node(host, unit);

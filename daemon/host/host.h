@@ -55,13 +55,15 @@ struct worker {
         enum object_state state;
         uint64_t seen_epoch; /* epoch in which it was added */
 
-        uint64_t last_clock, last_busy, last_wait, last_incarnation;
+        uint64_t last_clock, last_busy, last_wait, last_switches, last_incarnation;
         uint64_t sampled_epoch; /* epoch of the newest sample */
+        uint64_t sampled_usec;  /* host.now_usec of it */
         unsigned n_samples;    /* 0, 1, 2 = two valid samples: rates mean something */
         double load;           /* busy share in the last epoch */
         double load_average;   /* EWMA; < 0: none yet */
         double wait;           /* share of the last epoch that it was runnable and did not run */
         double wait_share;     /* wait / (wait + load): of the time that it wanted, how much it did not get; 0 when unknown */
+        double switches_per_second; /* times that it was given a CPU; 0 when unknown */
         size_t n_units;        /* derived: how many units it executes */
 };
 
@@ -69,6 +71,7 @@ struct device {
         struct iocore_device pub;
         struct plugin_instance *plugin;
         uint64_t seen_epoch;
+        uint64_t shared_bytes_epoch; /* in which queues of it that belong to no unit told bytes: of all of its units together */
 };
 
 struct unit {
@@ -82,6 +85,7 @@ struct unit {
         double load;          /* sum of its queues' loads, or its worker's load where it is the worker's only unit */
         double load_average;  /* < 0: none yet */
         double bytes_per_second;
+        bool counts_bytes;    /* false: no queue of it counts bytes, bytes_per_second is 0 because nobody knows */
         bool rates_valid;     /* false: load and bytes_per_second are not known in this epoch */
 
         /* used by host_derive() */
@@ -96,7 +100,7 @@ struct queue {
         uint64_t seen_epoch;
 
         struct {
-                uint64_t clock, busy, bytes, packets, works, wait, stuck, ring_full, poll_empty;
+                uint64_t clock, busy, bytes, packets, works, wait, stuck, ring_full, poll_empty, drops;
         } last;
         unsigned n_samples;
         uint64_t sampled_usec;  /* host.now_usec of the newest sample */
@@ -106,7 +110,7 @@ struct queue {
         double load, load_average;
         double bytes_per_second, packets_per_second, works_per_second;
         double wait_share;
-        double stuck_per_second, ring_full_per_second, poll_empty_per_second;
+        double stuck_per_second, ring_full_per_second, poll_empty_per_second, drops_per_second;
 };
 
 struct domain {

@@ -2,7 +2,8 @@
 /*
  * Trials. What is observed each epoch, over the whole host:
  *
- *   cycles_per_byte   busy time of all queues per byte that they handled, in nanoseconds; its load is bytes per second
+ *   cycles_per_byte   busy time of all queues (of the worker that serves them alone, where the kernel does not tell of queues) per byte that they handled, in
+ *                     nanoseconds; its load is bytes per second
  *   worst_wait        largest share of the time that a queue's work waited (a worker's, where the kernel does not tell of queues); its load is the busy
  *                     time of all workers, in cores
  *   bytes_per_second  bytes per second and active queue; its load is the number of active queues
@@ -97,19 +98,47 @@ static void add_queue(struct queue_totals *totals, const struct queue *queue) {
         }
 }
 
+static bool counts_bytes_only(const struct queue *queue) {
+        return (queue->pub.fields & (IOCORE_QUEUE_BYTES | IOCORE_QUEUE_BUSY)) == IOCORE_QUEUE_BYTES;
+}
+
+/* A worker that has this unit alone spends its time on it, whether its bytes are counted by queues of its own or by those that its device's units share. */
+static void add_unit(struct queue_totals *totals, const struct host *host, const struct unit *unit) {
+        const struct worker *worker = (const struct worker *) unit->pub.worker;
+        const struct device *device = (const struct device *) unit->pub.device;
+        bool worker_tells = worker && worker->n_samples >= 2 && worker->n_units == 1;
+        bool of_worker = device && device->shared_bytes_epoch == host->epoch;
+
+        for (size_t i = 0; i < unit->n_queues; i++) {
+                const struct queue *queue = host->queues_by_unit[unit->first_queue + i];
+                if (!queue_rates_valid(host, queue))
+                        continue;
+                add_queue(totals, queue);
+                if (worker_tells && counts_bytes_only(queue)) {
+                        totals->served_bytes += queue->bytes_per_second;
+                        of_worker = true;
+                }
+        }
+        if (worker_tells && of_worker)
+                totals->busy += worker->load;
+}
+
 /* Queues of idle workers were not read in this epoch and are not looked at. */
 static void observe_queues(const struct host *host, struct observation *observations) {
         struct queue_totals totals = { 0 };
+        for (size_t i = 0; host->queues_regrouped && i < host->n_queues_without_unit; i++) {
+                const struct queue *queue = host->queues_by_unit[i];
+                if (!queue->pub.device || !queue_rates_valid(host, queue))
+                        continue;
+                add_queue(&totals, queue);
+                if (counts_bytes_only(queue))
+                        totals.served_bytes += queue->bytes_per_second;
+        }
         for (size_t i = 0; host->queues_regrouped && i < host->n_units; i++) {
                 const struct unit *unit = host->units[i];
                 const struct worker *worker = (const struct worker *) unit->pub.worker;
-                if (worker && !host_worker_is_busy(host, worker))
-                        continue;
-                for (size_t j = 0; j < unit->n_queues; j++) {
-                        const struct queue *queue = host->queues_by_unit[unit->first_queue + j];
-                        if (queue_rates_valid(host, queue))
-                                add_queue(&totals, queue);
-                }
+                if (!worker || host_worker_is_busy(host, worker))
+                        add_unit(&totals, host, unit);
         }
         if (totals.served_bytes > 0)
                 observations[TRIAL_CYCLES_PER_BYTE] = (struct observation) { totals.busy * 1e9 / totals.served_bytes, totals.served_bytes, true };

@@ -21,7 +21,7 @@ enum {
         FIELD_LOCKED, FIELD_SHARED, FIELD_DEFAULT, FIELD_MANUAL,
         /* unit, queue, domain */
         FIELD_CORE, FIELD_DOMAIN, FIELD_BACKEND, FIELD_UNIT, FIELD_INDEX, FIELD_POLLED, FIELD_CAN_POLL,
-        FIELD_BYTES, FIELD_PACKETS, FIELD_WORKS, FIELD_STUCK, FIELD_RING_FULL, FIELD_POLL_EMPTY,
+        FIELD_BYTES, FIELD_PACKETS, FIELD_WORKS, FIELD_STUCK, FIELD_RING_FULL, FIELD_POLL_EMPTY, FIELD_DROPS, FIELD_SWITCHES,
         FIELD_NAME, FIELD_STATE, FIELD_VCPUS,
 };
 
@@ -75,11 +75,13 @@ static const struct field queue_fields[] = {
         VALUE("can_poll", FIELD_CAN_POLL), VALUE("manual", FIELD_MANUAL), VALUE("bytes_per_second", FIELD_BYTES),
         VALUE("packets_per_second", FIELD_PACKETS), VALUE("works_per_second", FIELD_WORKS), VALUE("wait", FIELD_WAIT),
         VALUE("stuck_per_second", FIELD_STUCK), VALUE("ring_full_per_second", FIELD_RING_FULL), VALUE("poll_empty_per_second", FIELD_POLL_EMPTY),
+        VALUE("drops_per_second", FIELD_DROPS),
         METHOD("poll", action_poll), METHOD("limit", action_limit),
 };
 static const struct field worker_fields[] = {
         VALUE("id", FIELD_ID), VALUE("gone", FIELD_GONE), VALUE("cpu", FIELD_CPU), VALUE("load", FIELD_LOAD),
-        VALUE("load_average", FIELD_LOAD_AVERAGE), VALUE("sampled", FIELD_SAMPLED), VALUE("wait", FIELD_WAIT), VALUE("locked", FIELD_LOCKED),
+        VALUE("load_average", FIELD_LOAD_AVERAGE), VALUE("sampled", FIELD_SAMPLED), VALUE("wait", FIELD_WAIT),
+        VALUE("switches_per_second", FIELD_SWITCHES), VALUE("locked", FIELD_LOCKED),
         VALUE("shared", FIELD_SHARED), VALUE("default", FIELD_DEFAULT), VALUE("manual", FIELD_MANUAL),
 };
 static const struct field domain_fields[] = {
@@ -368,6 +370,9 @@ static void push_queue_rate(lua_State *lua, const struct host *host, const struc
         case FIELD_POLL_EMPTY:
                 push_rate(lua, host, queue, IOCORE_QUEUE_POLL_EMPTY, queue->poll_empty_per_second);
                 break;
+        case FIELD_DROPS:
+                push_rate(lua, host, queue, IOCORE_QUEUE_DROPS, queue->drops_per_second);
+                break;
         default:
                 lua_pushnil(lua);
         }
@@ -422,6 +427,9 @@ static void push_worker_field(lua_State *lua, const struct worker *worker, int f
                 break;
         case FIELD_WAIT:
                 lua_pushnumber(lua, worker->wait_share);
+                break;
+        case FIELD_SWITCHES:
+                lua_pushnumber(lua, worker->switches_per_second);
                 break;
         case FIELD_LOCKED:
                 lua_pushboolean(lua, worker->pub.locked);

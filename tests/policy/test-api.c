@@ -86,7 +86,7 @@ static void every_field_of_cores_units_and_queues_can_be_read(void **state) {
                "local q = host:queue('vq.1.0')\n"
                "assert(q.id == 'vq.1.0' and not q.gone and q.load == 0.5 and q.sampled and q.unit == 'd.1' and q.index == 0 and q.polled and q.can_poll)\n"
                "assert(q.works_per_second == 500 and q.bytes_per_second == 0 and q.packets_per_second == 0 and q.manual == false)\n"
-               "assert(q.wait == nil and q.stuck_per_second == nil and q.ring_full_per_second == nil and q.poll_empty_per_second == nil)");
+               "assert(q.wait == nil and q.stuck_per_second == nil and q.ring_full_per_second == nil and q.poll_empty_per_second == nil and q.drops_per_second == nil)");
 }
 
 static void iterators_visit_each_object_once_in_natural_order(void **state) {
@@ -130,7 +130,7 @@ static void an_idle_queue_shows_no_old_rates(void **state) {
 }
 
 static void workers_and_domains_can_be_read(void **state) {
-        struct worker worker = { .pub = { .id = "w.1", .cpu = -1, .locked = true, .shared = true, .is_default = true }, .n_samples = 2, .load = 0.5, .load_average = 0.4, .wait_share = 0.1 };
+        struct worker worker = { .pub = { .id = "w.1", .cpu = -1, .locked = true, .shared = true, .is_default = true }, .n_samples = 2, .load = 0.5, .load_average = 0.4, .wait_share = 0.1, .switches_per_second = 40 };
         struct domain domain = { .pub = { .id = "gäst 1", .state = IOCORE_DOMAIN_PAUSED, .node = 1, .n_vcpus = 3 } };
         struct worker *workers[] = { &worker };
         struct domain *domains[] = { &domain };

@@ -268,6 +268,35 @@ static void a_worker_has_a_load_after_two_samples(void **state) {
         assert_near(worker->wait_share, 0, 0);
 }
 
+static void switches_are_told_by_the_second_and_going_back_spoils_nothing_else(void **state) {
+        (void) state;
+        _cleanup_(host_freep) struct host *host = small_host();
+        struct worker *worker = add_worker(host, "t.7", 1);
+        worker->pub.switches = 1000000;
+        for (int i = 0; i < 2; i++) {
+                begin(host);
+                sample_worker(worker, 0.5, 0);
+                worker->pub.switches += 7;
+                host_derive_workers(host);
+                assert_true(i == 1 || worker->switches_per_second == 0);
+        }
+        assert_near(worker->switches_per_second, 7e6 / EPOCH, 1e-6);
+        /* not read in one epoch: those of both are of twice the time */
+        begin(host);
+        host_derive_workers(host);
+        begin(host);
+        sample_worker(worker, 0.5, 0);
+        worker->pub.switches += 7;
+        host_derive_workers(host);
+        assert_near(worker->switches_per_second, 7e6 / EPOCH / 2, 1e-6);
+        begin(host);
+        sample_worker(worker, 0.5, 0);
+        worker->pub.switches = 3;
+        host_derive_workers(host);
+        assert_near(worker->switches_per_second, 0, 0);
+        assert_near(worker->load, 0.5, 1e-6);
+}
+
 static void a_worker_that_was_reset_or_replaced_starts_anew(void **state) {
         (void) state;
         _cleanup_(host_freep) struct host *host = small_host();
@@ -438,6 +467,35 @@ static void counters_that_the_kernel_does_not_have_give_no_rates(void **state) {
         /* One of two units on a busy worker, and no counter that says which of them works */
         assert_false(e.units[0]->rates_valid);
         assert_true(e.units[0]->load == 0);
+}
+
+static void a_queue_without_a_unit_has_rates_too(void **state) {
+        (void) state;
+        _cleanup_(host_freep) struct host *host = small_host();
+        struct unit *unit = add_unit(host, "t.1", add_worker(host, "t.1", 1));
+        struct queue *queue = add_queue(host, "net.1.rx", NULL);
+        struct device *device = host_device_add(host, ONE, "net.1");
+        assert_non_null(device);
+        unit->pub.device = queue->pub.device = &device->pub;
+        queue->pub.fields = IOCORE_QUEUE_BYTES | IOCORE_QUEUE_DROPS;
+        for (int i = 0; i < 2; i++) {
+                begin(host);
+                sample_worker((struct worker *) unit->pub.worker, 0.5, 0);
+                sample_queue(queue, 0, 1000);
+                queue->pub.drops += 5;
+                derive(host);
+                assert_int_equal(device->shared_bytes_epoch, i == 1 ? host->epoch : 0);
+        }
+        assert_true(queue_rates_valid(host, queue));
+        assert_near(queue->bytes_per_second, 1000e6 / EPOCH, 1e-6);
+        assert_near(queue->drops_per_second, 5e6 / EPOCH, 1e-6);
+        assert_true(unit->rates_valid && !unit->counts_bytes);
+        assert_near(unit->load, 0.5, 1e-6);
+        queue->pub.drops = 1; /* the tap was made anew under its old name */
+        begin(host);
+        sample_queue(queue, 0, 1000);
+        derive(host);
+        assert_false(queue_rates_valid(host, queue));
 }
 
 static void two_samples_in_one_epoch_are_one(void **state) {
@@ -676,12 +734,14 @@ int main(void) {
                 cmocka_unit_test(removing_a_plugin_leaves_what_others_added),
                 cmocka_unit_test(ten_thousand_queues_come_and_go_in_any_order),
                 cmocka_unit_test(a_worker_has_a_load_after_two_samples),
+                cmocka_unit_test(switches_are_told_by_the_second_and_going_back_spoils_nothing_else),
                 cmocka_unit_test(a_worker_that_was_reset_or_replaced_starts_anew),
                 cmocka_unit_test(a_worker_that_is_not_sampled_keeps_its_load_for_a_moment_only),
                 cmocka_unit_test(a_queue_has_rates_after_two_samples),
                 cmocka_unit_test(a_counter_that_goes_back_is_a_reset),
                 cmocka_unit_test(a_queue_that_was_idle_for_long_starts_anew),
                 cmocka_unit_test(counters_that_the_kernel_does_not_have_give_no_rates),
+                cmocka_unit_test(a_queue_without_a_unit_has_rates_too),
                 cmocka_unit_test(two_samples_in_one_epoch_are_one),
                 cmocka_unit_test(units_of_an_idle_worker_are_idle_and_its_queues_show_nothing),
                 cmocka_unit_test(the_only_unit_of_a_worker_has_its_load),
