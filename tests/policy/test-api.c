@@ -140,7 +140,7 @@ static void workers_and_domains_can_be_read(void **state) {
         start(&fixture, "return policy { on_epoch = function(host, p)\n"
                         "  local w = host:worker('w.1') local d = host:domain('gäst 1')\n"
                         "  assert(w.id == 'w.1' and w.cpu == nil and w.locked and w.shared and w.default and w.sampled and w.load == 0.5 and w.load_average == 0.4)\n"
-                        "  assert(w.wait == 0.1 and not w.manual and not w.gone)\n"
+                        "  assert(w.wait == 0.1 and w.switches_per_second == 40 and not w.manual and not w.gone)\n"
                         "  assert(d.name == 'gäst 1' and d.state == 'paused' and d.node == 1 and d.vcpus == 3)\n"
                         "  for x in host:workers() do assert(x == w) end for x in host:domains() do assert(x == d) end\n"
                         "  d:pin { cpus = '4-6' } d:bind_memory { node = 1 } end }");
