@@ -113,6 +113,7 @@ static int on_event(sd_bus_message *message, void *userdata, sd_bus_error *error
         cJSON_AddStringToObject(json, "text", text);
         cJSON_AddItemToArray(told->events, json);
         if (is_worth_a_word(kind)) {
+                text = event_text(kind, text);
                 (void) snprintf(told->event, sizeof(told->event), "%s%s%s%s%s", kind, object[0] ? " " : "", object, text[0] ? ": " : "", text);
                 told->n_events++;
         }

@@ -67,6 +67,12 @@ test_told() {
   ok $? "events shows kind, object and reason"
   holds "watch has the event with --json" wait_until 10 grep -q '"events":\[{"kind":"not-isolated","object":"4711.9"' "$dir/watched"
   holds "and without" wait_until 10 grep -qE '  not-isolated 4711.9: is bound to CPU 3 by hand\?$' "$dir/watched-table"
+  follow_in_background events --count 1
+  wait_until 10 grep -q . <(ctl status)
+  echo 'not-isolated 4711.9 ' >"$dir/tell"
+  wait_until 10 ended "$follower_pid"
+  grep -qE '^[0-9:]{8} not-isolated 4711.9: no longer$' "$dir/followed"
+  ok $? "and when it is over, that too"
   kill "$watcher_pid" "$table_pid"
   wait "$watcher_pid" "$table_pid" 2>/dev/null
   end_monitor
