@@ -6,6 +6,7 @@
 
 #include "cleanup.h"
 #include "plugins/common/file-io.h"
+#include "proc-visibility.h"
 #include "search.h"
 
 enum {
@@ -36,8 +37,15 @@ static void unnamed(void *userdata, pid_t id) {
 }
 
 static struct search make_search(struct vhost_state *state) {
-        /* A scan that follows soon anyway needs no list of what to look at again. */
-        return (struct search) { .services = state->services, .context = state->context, .found = vhost_remember, .unnamed = state->connector ? unnamed : NULL, .userdata = state };
+        return (struct search) {
+                .services = state->services,
+                .context = state->context,
+                .found = vhost_remember,
+                /* A scan that follows soon anyway needs no list of what to look at again. */
+                .unnamed = state->connector ? unnamed : NULL,
+                .userdata = state,
+                .patterns = state->patterns,
+        };
 }
 
 int vhost_look_everywhere(struct vhost_state *state) {
@@ -49,6 +57,16 @@ int vhost_look_everywhere(struct vhost_state *state) {
         if (r < 0)
                 state->look_everywhere = true;
         return r;
+}
+
+void vhost_check_visibility(struct vhost_state *state) {
+        char text[IOCORE_REASON_MAX] = "";
+
+        (void) proc_is_hidden(state->services, state->context, text, sizeof text);
+        if (strcmp(text, state->hidden) == 0)
+                return;
+        memcpy(state->hidden, text, sizeof state->hidden);
+        state->services->tell(state->context, "discovery", "/proc", text);
 }
 
 /* --- what the connector tells */
@@ -90,7 +108,10 @@ static void look_at_young(struct vhost_state *state) {
         state->n_young = 0;
         for (size_t i = 0; i < n; i++) {
                 struct second_look second_look = { state, young[i].looks - 1 };
-                const struct search search = { .services = state->services, .context = state->context, .found = found_now, .unnamed = still_unnamed, .userdata = &second_look };
+                struct search search = make_search(state);
+                search.found = found_now;
+                search.unnamed = still_unnamed;
+                search.userdata = &second_look;
                 if (search_look_at(&search, young[i].id, young[i].id) < 0)
                         state->look_everywhere = true;
         }
@@ -127,16 +148,24 @@ int vhost_announced(void *userdata) {
 
 /* --- what is told of it */
 
-static const char *describe_workers(const struct vhost_state *state) {
-        bool kernel = false, task = false;
+static void describe_workers(const struct vhost_state *state, char *ret, size_t size) {
+        static const struct {
+                enum thread_shape shape;
+                const char *text;
+        } shapes[] = {
+                { THREAD_VHOST_KERNEL, "kernel threads" },
+                { THREAD_VHOST_TASK, "threads of their owners" },
+                { THREAD_PATTERN, "kernel threads of other drivers" },
+        };
+        size_t length = 0;
 
-        for (size_t i = 0; i < state->n_threads; i++) {
-                kernel = kernel || state->threads[i]->shape == THREAD_VHOST_KERNEL;
-                task = task || state->threads[i]->shape == THREAD_VHOST_TASK;
-        }
-        if (kernel && task)
-                return "kernel threads and threads of their owners";
-        return kernel ? "kernel threads" : task ? "threads of their owners" : "none yet";
+        snprintf(ret, size, "none yet");
+        for (size_t i = 0; i < ELEMENTSOF(shapes); i++)
+                for (size_t j = 0; j < state->n_threads; j++)
+                        if (state->threads[j]->shape == shapes[i].shape) {
+                                length += (size_t) snprintf(ret + length, size - length, "%s%s", length > 0 ? ", " : "", shapes[i].text);
+                                break;
+                        }
 }
 
 void vhost_describe(void *userdata, void (*say)(void *userdata, const char *key, const char *value), void *say_userdata) {
@@ -150,7 +179,10 @@ void vhost_describe(void *userdata, void (*say)(void *userdata, const char *key,
         else
                 snprintf(text, sizeof text, "process connector");
         say(say_userdata, "discovery", text);
-        say(say_userdata, "workers", describe_workers(state));
+        if (state->hidden[0] != '\0')
+                say(say_userdata, "hidden", state->hidden);
+        describe_workers(state, text, sizeof text);
+        say(say_userdata, "workers", text);
 
         /* Linux 6.12.42 and 6.17 on: which of the two shapes new workers have, unless their owner chooses. */
         ssize_t length = file_read_path(state->services, state->context, "/sys/module/vhost/parameters/fork_from_owner_default", value, sizeof value);

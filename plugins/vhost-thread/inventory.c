@@ -31,6 +31,7 @@ static void forget(struct vhost_state *state, size_t index) {
 
         memmove(state->threads + index, state->threads + index + 1, (state->n_threads - index - 1) * sizeof(struct vhost_thread *));
         state->n_threads--;
+        pattern_device_release(state, thread);
         if (thread->unit)
                 identity_owner_changed(state, thread->unit->owner);
         if (thread->unit)
@@ -81,11 +82,12 @@ static void refresh_owner(struct vhost_state *state, struct vhost_thread *thread
         if (unit->owner < 0 || owner_read(state->services, state->context, unit->owner, &owner) < 0)
                 return;
         unit->node = owner.node;
-        memcpy(unit->domain, owner.domain, sizeof unit->domain);
+        if (thread->shape != THREAD_PATTERN || owner.domain[0] != '\0')
+                memcpy(unit->domain, owner.domain, sizeof unit->domain);
 }
 
 /* Fills the two objects of a new thread. */
-static void describe(struct vhost_state *state, struct vhost_thread *thread) {
+static void describe(struct vhost_state *state, struct vhost_thread *thread, const struct pattern_match *match) {
         struct iocore_worker *worker = thread->worker;
         struct iocore_unit *unit = thread->unit;
 
@@ -100,6 +102,8 @@ static void describe(struct vhost_state *state, struct vhost_thread *thread) {
         unit->node = IOCORE_NODE_UNKNOWN;
         unit->domain[0] = '\0';
         refresh_owner(state, thread);
+        if (match)
+                pattern_device_describe(state, thread, match);
         /* Nobody binds a worker to one CPU by accident. If it was an iocored before this one, its journal is played back next, and that lets it go. */
         unit->manual = vhost_is_bound_elsewhere(state, thread);
 }
@@ -147,6 +151,7 @@ int vhost_remember(void *userdata, const struct vhost_thread *found) {
         }
         *thread = *found;
         thread->schedstat = fd < 0 ? -1 : fd;
+        thread->match = NULL;
         thread->placed = IOCORE_CPU_ANY;
 
         size_t index = state->n_threads;
@@ -163,7 +168,7 @@ int vhost_remember(void *userdata, const struct vhost_thread *found) {
                 forget(state, index);
                 return r == -ENOMEM ? r : 0;
         }
-        describe(state, thread);
+        describe(state, thread, found->match);
         state->n_changes++;
         identity_owner_changed(state, thread->unit->owner);
         return 0;
@@ -171,7 +176,7 @@ int vhost_remember(void *userdata, const struct vhost_thread *found) {
 
 /* Without a connector: looks at the threads that are new since the scan before the last one, as a thread exists for a moment before it has its name. */
 static int look_for_new(struct vhost_state *state, bool thorough) {
-        const struct search search = { .services = state->services, .context = state->context, .found = vhost_remember, .userdata = state };
+        const struct search search = { .services = state->services, .context = state->context, .found = vhost_remember, .userdata = state, .patterns = state->patterns };
         pid_t newest = search_read_newest(state->services, state->context); /* before looking: what comes later is looked at next time */
         int r;
 
@@ -183,6 +188,8 @@ static int look_for_new(struct vhost_state *state, bool thorough) {
 }
 
 int vhost_scan(struct vhost_state *state, bool thorough) {
+        if (thorough)
+                vhost_check_visibility(state);
         for (size_t i = state->n_threads; i-- > 0;) {
                 struct vhost_thread *thread = state->threads[i];
                 /* An open schedstat says by itself when its thread has gone. */
@@ -206,7 +213,7 @@ static int stop_search(void *userdata, const struct vhost_thread *thread) {
         return -EEXIST;
 }
 
-bool vhost_any_worker(const struct iocore_services *services, struct iocore_context *context) {
-        const struct search search = { .services = services, .context = context, .found = stop_search };
+bool vhost_any_worker(const struct iocore_services *services, struct iocore_context *context, const struct pattern_set *patterns) {
+        const struct search search = { .services = services, .context = context, .found = stop_search, .patterns = patterns };
         return search_everywhere(&search) == -EEXIST;
 }

@@ -18,8 +18,46 @@ static bool exists(const struct iocore_services *services, struct iocore_context
         return fd >= 0;
 }
 
+struct option_source {
+        const struct iocore_services *services;
+        struct iocore_context *context;
+};
+
+static const char *read_option(void *userdata, const char *key) {
+        const struct option_source *source = userdata;
+        return source->services->option(source->context, key);
+}
+
+static int read_patterns(const struct iocore_services *services, struct iocore_context *context, struct pattern_set **ret, char *ret_reason, size_t size) {
+        struct option_source source = { services, context };
+        return pattern_set_new(read_option, &source, ret, ret_reason, size);
+}
+
+static bool any_module(const struct iocore_services *services, struct iocore_context *context, const struct pattern_set *patterns) {
+        const char *module;
+        char path[64];
+
+        for (size_t i = 0; (module = pattern_set_module(patterns, i)); i++) {
+                snprintf(path, sizeof path, "/sys/module/%.40s", module);
+                if (module[0] != '\0' && exists(services, context, path))
+                        return true;
+        }
+        return false;
+}
+
+static void pattern_set_freep(struct pattern_set **patterns) {
+        pattern_set_free(*patterns);
+}
+
 static int vhost_probe(const struct iocore_services *services, struct iocore_context *context, char *ret_reason, size_t size) {
-        if (exists(services, context, "/sys/module/vhost") || exists(services, context, "/dev/vhost-net") || vhost_any_worker(services, context))
+        _cleanup_(pattern_set_freep) struct pattern_set *patterns = NULL;
+
+        int r = read_patterns(services, context, &patterns, ret_reason, size);
+        if (r == -ENOMEM)
+                return r;
+        /* Whoever writes patterns, right or wrong, means this host: open() says what is wrong. */
+        if (r < 0 || pattern_set_is_configured(patterns) || exists(services, context, "/sys/module/vhost") || exists(services, context, "/dev/vhost-net") ||
+            any_module(services, context, patterns) || vhost_any_worker(services, context, patterns))
                 return 1;
         snprintf(ret_reason, size, "no vhost worker thread in /proc, no /sys/module/vhost, no /dev/vhost-net: the kernel's vhost is not there");
         return 0;
@@ -52,6 +90,7 @@ static void vhost_close(void *userdata) {
                 if (state->cores[cpu])
                         (void) state->services->core_set(state->context, cpu, NULL, false);
         free(state->cores);
+        pattern_set_free(state->patterns);
         free(state);
 }
 
@@ -70,10 +109,13 @@ int vhost_open_connected(const struct iocore_services *services, struct iocore_c
         state->n_cpus = services->cpu_count(context);
         state->cores = state->n_cpus > 0 ? calloc((size_t) state->n_cpus, sizeof *state->cores) : NULL;
         int r = state->cores ? identity_new(&state->identity) : -ENOMEM;
-        if (r == 0)
-                r = vhost_scan(state, true);
-        if (r < 0) {
+        if (r < 0)
+                snprintf(ret_reason, size, "%s", strerror(-r));
+        else
+                r = read_patterns(services, context, &state->patterns, ret_reason, size);
+        if (r >= 0 && (r = vhost_scan(state, true)) < 0)
                 snprintf(ret_reason, size, "/proc: %s", strerror(-r));
+        if (r < 0) {
                 vhost_close(state);
                 return r;
         }

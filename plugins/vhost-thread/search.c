@@ -47,21 +47,44 @@ pid_t search_read_process_of(const struct iocore_services *services, struct ioco
         return thread_parse_id(digits);
 }
 
+/* What a thread of this name may be; THREAD_OTHER: nothing that anybody looks for. Only the kernel's word makes it that. */
+static enum thread_shape guess_by_name(const struct search *search, const char *name, struct vhost_thread *thread, struct pattern_match *match) {
+        if (thread_parse_name(name, &thread->creator))
+                return THREAD_VHOST_TASK;
+        if (thread->process != thread->id || !search->patterns || !pattern_set_match(search->patterns, name, match))
+                return THREAD_OTHER;
+        thread->creator = match->creator;
+        thread->match = match;
+        return THREAD_PATTERN;
+}
+
+/* The shape of a thread whose name is a worker's; THREAD_OTHER: it is none. */
+static enum thread_shape read_shape(const struct search *search, enum thread_shape guess, struct vhost_thread *thread) {
+        struct thread_stat stat;
+
+        if (search_read_stat(search->services, search->context, thread, &stat) < 0)
+                return THREAD_OTHER;
+        thread->start_time = stat.start_time;
+        enum thread_shape shape = thread_classify(&stat);
+        if (guess != THREAD_PATTERN)
+                return shape;
+        return shape == THREAD_VHOST_KERNEL ? THREAD_PATTERN : THREAD_OTHER;
+}
+
 int search_look_at(const struct search *search, pid_t process, pid_t id) {
         struct vhost_thread thread = { .id = id, .process = process, .schedstat = -1 };
-        struct thread_stat stat;
+        struct pattern_match match;
         char path[VHOST_PATH_MAX], name[NAME_FILE_MAX];
 
         vhost_thread_path(&thread, "comm", path);
-        if (file_read_path(search->services, search->context, path, name, sizeof name) <= 0)
+        ssize_t length = file_read_path(search->services, search->context, path, name, sizeof name);
+        if (length <= 0)
                 return 0;
+        if (name[length - 1] == '\n')
+                name[length - 1] = '\0';
         bool unnamed = process == id && search->unnamed && thread_is_unnamed(name);
-        if (!unnamed && !thread_parse_name(name, &thread.creator))
-                return 0;
-        if (search_read_stat(search->services, search->context, &thread, &stat) < 0)
-                return 0;
-        thread.shape = thread_classify(&stat);
-        thread.start_time = stat.start_time;
+        enum thread_shape guess = unnamed ? THREAD_VHOST_KERNEL : guess_by_name(search, name, &thread, &match);
+        thread.shape = guess == THREAD_OTHER ? THREAD_OTHER : read_shape(search, guess, &thread);
         if (thread.shape == THREAD_OTHER)
                 return 0;
         if (unnamed) {

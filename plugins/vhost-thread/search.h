@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Looks for vhost workers in /proc: in all of it, among the newest threads, or at one thread. */
+/* Looks for vhost workers, and those of other drivers, in /proc: in all of it, among the newest threads, or at one thread. */
 #ifndef SEARCH_H
 #define SEARCH_H
 
@@ -16,6 +16,8 @@ struct search {
         /* Is told each kernel thread that has not got its name yet: it may be a worker in a moment. NULL: nobody wants to know. */
         void (*unnamed)(void *userdata, pid_t id);
         void *userdata;
+        /* Kernel threads that match are workers too. NULL: none. */
+        const struct pattern_set *patterns;
 };
 
 /* Looks at one thread: at /proc/PROCESS/task/ID, or, when both are the same, at /proc/ID. One that vanishes meanwhile, or whose files make no sense, is no worker.

@@ -50,7 +50,7 @@ bool thread_parse_name(const char *text, pid_t *ret_creator) {
 }
 
 bool thread_is_unnamed(const char *text) {
-        return strcmp(text, "kthreadd\n") == 0;
+        return strcmp(text, "kthreadd") == 0;
 }
 
 int thread_parse_stat(const char *text, struct thread_stat *ret) {

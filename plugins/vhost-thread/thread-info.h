@@ -22,12 +22,13 @@ enum thread_shape {
         THREAD_OTHER,
         THREAD_VHOST_KERNEL, /* a kernel thread: Linux up to 6.3, and later ones that are told to */
         THREAD_VHOST_TASK,   /* a thread of the owner's process: Linux 6.4 and later */
+        THREAD_PATTERN,      /* a kernel thread of another driver, known by its name; see pattern.h. Never told by thread_classify() */
 };
 
 /* The text of /proc/TID/comm: true when it has the form of a vhost worker's name, and then the thread id of its creator. Any thread may
  * call itself so: thread_classify() decides. */
 bool thread_parse_name(const char *text, pid_t *ret_creator);
-/* True for the text of /proc/TID/comm of a kernel thread that kthreadd has just made and nobody has named yet (up to 6.3; later kernels name it before anybody sees it,
+/* True for the name of a kernel thread that kthreadd has just made and nobody has named yet (up to 6.3; later kernels name it before anybody sees it,
  * as they do with threads of processes that they make: kernel/fork.c, copy_process()). */
 bool thread_is_unnamed(const char *text);
 /* The text of /proc/TID/stat. The name in it may hold spaces and parentheses. 0 or -EINVAL. */

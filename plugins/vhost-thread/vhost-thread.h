@@ -9,6 +9,7 @@
 
 #include "affinity.h"
 #include "connector.h"
+#include "pattern-device.h"
 #include "identity.h"
 #include "plugins/iocore-plugin.h"
 #include "thread-info.h"
@@ -20,6 +21,7 @@ struct vhost_thread {
         pid_t creator;       /* the thread that made the device: its process is the owner */
         uint64_t start_time;
         enum thread_shape shape;
+        const struct pattern_match *match; /* of THREAD_PATTERN, and only while search.found is told of it */
 
         int schedstat;       /* kept open; -1 when it cannot be had */
         int placed;          /* the CPU that iocored bound it to last, or IOCORE_CPU_ANY */
@@ -28,6 +30,8 @@ struct vhost_thread {
         bool told_blocked;   /* that its cpuset kept it from where it was wanted; until a place is taken again */
         struct iocore_worker *worker;
         struct iocore_unit *unit;
+
+        struct pattern_device *pattern_device; /* of THREAD_PATTERN; NULL: not known */
 
         /* identity.c */
         struct vhost_device *device;  /* that it serves; NULL: not known */
@@ -55,17 +59,19 @@ struct vhost_state {
         unsigned n_changes;            /* workers that came or went, ever */
         struct identity *identity;
 
+        struct pattern_set *patterns;
         struct connector *connector;   /* NULL: new workers are found by a scan */
         char no_connector[IOCORE_REASON_MAX]; /* why there is none */
         struct vhost_young young[VHOST_YOUNG_MAX];
         size_t n_young;
         bool look_everywhere;          /* some threads were not heard of, so that all of /proc must be looked at */
         uint64_t looked_everywhere;    /* when that was last done, monotonic usec */
+        char hidden[IOCORE_REASON_MAX]; /* what of /proc may not be seen, and why; "" */
         unsigned n_lost;               /* times that events were lost */
         pid_t newest[2];               /* without a connector: newest thread id of the host at the last scan and the one before; 0: not known */
 };
 
-/* Opens the plugin with other affinity calls than the kernel's (borrowed). As iocore_plugin.open(). */
+/* Opens the plugin with other affinity calls than the kernel's (borrowed), and without a connector. As iocore_plugin.open(). */
 int vhost_open_with(const struct iocore_services *services, struct iocore_context *context, const struct affinity_calls *affinity, void **ret_state,
                     char *ret_reason, size_t size);
 /* The same with a connector, which is taken in any case; NULL: none, because of `no_connector`. */
@@ -87,8 +93,8 @@ int vhost_scan(struct vhost_state *state, bool thorough);
 int vhost_remember(void *state, const struct vhost_thread *found);
 /* Takes those out of the model that have been seen to be gone. */
 void vhost_forget_ended(struct vhost_state *state);
-/* True when a vhost worker exists now. */
-bool vhost_any_worker(const struct iocore_services *services, struct iocore_context *context);
+/* True when a vhost worker exists now, or a kernel thread that matches. */
+bool vhost_any_worker(const struct iocore_services *services, struct iocore_context *context, const struct pattern_set *patterns);
 /* Reads the CPU that the thread is bound to into the model. */
 void vhost_refresh_cpu(struct vhost_state *state, struct vhost_thread *thread);
 /* True when it is bound to one CPU that is no I/O core of iocored's. */
@@ -100,6 +106,8 @@ void vhost_forget_all(struct vhost_state *state);
 /* See iocore_plugin.announced() and describe(). */
 int vhost_announced(void *state);
 void vhost_describe(void *state, void (*say)(void *userdata, const char *key, const char *value), void *userdata);
+/* Tells what of /proc may not be seen. */
+void vhost_check_visibility(struct vhost_state *state);
 /* Looks for workers in all of /proc. 0; -ENOMEM; -errno of /proc. */
 int vhost_look_everywhere(struct vhost_state *state);
 

@@ -32,7 +32,7 @@ struct fixture {
                 char datagram[CONNECTOR_EVENT_SIZE];
         } answers[N_ANSWERS_MAX];
         size_t n, next;
-        unsigned n_opened;
+        unsigned n_opened, n_searched; /* files; times that all of /proc was looked at */
         struct {
                 char key[32], value[256];
         } said[8];
@@ -66,7 +66,9 @@ static void tell_error(struct fixture *fixture, int error) {
 }
 
 static int count_open_path(struct iocore_context *context, const char *path, int flags) {
-        ((struct fixture *) context->userdata)->n_opened++;
+        struct fixture *fixture = context->userdata;
+        fixture->n_opened++;
+        fixture->n_searched += strcmp(path, "/proc") == 0;
         return fake_services.open_path(context, path, flags);
 }
 
@@ -141,6 +143,7 @@ static int set_up(void **test_state) {
         fixture->services.open_path = count_open_path;
         fixture_write(fixture->context, "/proc/1/comm", "init\n");
         put_thread(fixture, "/proc/100", 100, 100, "qemu-system-x86", 1, PLAIN, 50);
+        fixture_write(fixture->context, "/proc/100/cmdline", "qemu-system-x86_64");
         *test_state = fixture;
         return 0;
 }
@@ -286,11 +289,12 @@ static void with_a_connector_only_a_thorough_scan_searches(void **test_state) {
         connect_plugin(fixture);
         assert_int_equal(fixture->context->n_workers, 1);
         put_kernel_thread(fixture, 120, "vhost-100", 1234);
-        fixture->n_opened = 0;
+        fixture->n_searched = 0;
         scan(fixture, false);
-        assert_int_equal(fixture->n_opened, 0);
+        assert_int_equal(fixture->n_searched, 0);
         assert_int_equal(fixture->context->n_workers, 1);
         scan(fixture, true);
+        assert_int_equal(fixture->n_searched, 1);
         assert_int_equal(fixture->context->n_workers, 2);
 }
 
@@ -377,7 +381,7 @@ static void it_is_said_how_workers_are_found_and_what_they_are(void **test_state
         put_task(fixture, 100, 104, "vhost-100", USER_WORKER);
         put_thread(fixture, "/proc/100/task/100", 100, 100, "qemu-system-x86", 1, PLAIN, 50);
         scan(fixture, true);
-        assert_string_equal(described(fixture, "workers"), "kernel threads and threads of their owners");
+        assert_string_equal(described(fixture, "workers"), "kernel threads, threads of their owners");
         fixture_write(fixture->context, "/sys/module/vhost/parameters/fork_from_owner_default", "Y\n");
         assert_string_equal(described(fixture, "fork_from_owner_default"), "Y");
         fixture_remove(fixture->context, "/proc/120");
@@ -385,26 +389,229 @@ static void it_is_said_how_workers_are_found_and_what_they_are(void **test_state
         assert_string_equal(described(fixture, "workers"), "threads of their owners");
 }
 
-static const char *option_value;
+static const char *const *options; /* keys and values, NULL-terminated */
 
 static const char *option(struct iocore_context *context, const char *key) {
         (void) context;
-        return strcmp(key, "connector") == 0 ? option_value : NULL;
+        for (const char *const *o = options; o && *o; o += 2)
+                if (strcmp(*o, key) == 0)
+                        return o[1];
+        return NULL;
+}
+
+static int open_with(struct fixture *fixture, const char *const *with, char reason[static IOCORE_REASON_MAX]) {
+        void *state = NULL;
+        fixture->services.option = option;
+        options = with;
+        reason[0] = '\0';
+        int r = iocore_plugin.open(&fixture->services, fixture->context, &state, reason, IOCORE_REASON_MAX);
+        fixture->state = state;
+        return r;
 }
 
 static void the_connector_can_be_switched_off(void **test_state) {
         struct fixture *fixture = *test_state;
-        char reason[IOCORE_REASON_MAX] = "";
-        void *state = NULL;
-        fixture->services.option = option;
-        option_value = "perhaps";
-        assert_int_equal(iocore_plugin.open(&fixture->services, fixture->context, &state, reason, sizeof reason), -EINVAL);
+        char reason[IOCORE_REASON_MAX];
+        assert_int_equal(open_with(fixture, (const char *const[]) { "connector", "perhaps", NULL }, reason), -EINVAL);
         assert_string_equal(reason, "option connector: \"perhaps\" is neither yes nor no");
-        assert_null(state);
-        option_value = "no";
-        assert_int_equal(iocore_plugin.open(&fixture->services, fixture->context, &state, reason, sizeof reason), 0);
-        fixture->state = state;
+        assert_null(fixture->state);
+        assert_int_equal(open_with(fixture, (const char *const[]) { "connector", "no", NULL }, reason), 0);
         assert_string_equal(described(fixture, "discovery"), "a scan every second (process connector: switched off)");
+}
+
+/* --- other drivers' workers */
+
+static void the_threads_of_a_netback_queue_are_workers_of_one_device(void **test_state) {
+        struct fixture *fixture = *test_state;
+        put_kernel_thread(fixture, 200, "vif3.1-q0-guest-rx", 700);
+        put_kernel_thread(fixture, 201, "vif3.1-q0-dealloc", 700);
+        connect_plugin(fixture);
+        put_kernel_thread(fixture, 202, "vif3.1-q1-guest", 701); /* cut off, before Linux 5.17 */
+        put_kernel_thread(fixture, 203, "vif4.0-guest-rx", 702); /* its driver does not number queues */
+        tell_born(fixture, 202, 202);
+        tell_born(fixture, 203, 203);
+        assert_int_equal(announced(fixture), 1);
+        assert_int_equal(fixture->context->n_workers, 4);
+        assert_int_equal(fixture->context->n_devices, 2);
+
+        const struct iocore_unit *unit = fake_unit(fixture->context, "t.201");
+        assert_string_equal(unit->device->id, "netback.vif3.1");
+        assert_string_equal(unit->device->kind, "net");
+        assert_string_equal(unit->device->backend, "vif3.1");
+        assert_int_equal(unit->device->owner, -1);
+        assert_int_equal(unit->queue_pair, 0);
+        assert_int_equal(unit->owner, -1);
+        assert_string_equal(unit->domain, "dom3");
+        assert_string_equal(unit->unidentified, "");
+        assert_ptr_equal(fake_unit(fixture->context, "t.200")->device, unit->device);
+        assert_ptr_equal(fake_unit(fixture->context, "t.202")->device, unit->device);
+        assert_int_equal(fake_unit(fixture->context, "t.202")->queue_pair, 1);
+        assert_string_equal(fake_unit(fixture->context, "t.203")->device->backend, "vif4.0");
+        assert_int_equal(fake_unit(fixture->context, "t.203")->queue_pair, -1);
+        assert_string_equal(described(fixture, "workers"), "kernel threads of other drivers");
+        scan(fixture, true);
+        assert_string_equal(unit->domain, "dom3");
+
+        /* the device goes with its last worker */
+        fixture_remove(fixture->context, "/proc/200");
+        fixture_remove(fixture->context, "/proc/201");
+        scan(fixture, true);
+        assert_int_equal(fixture->context->n_devices, 2);
+        fixture_remove(fixture->context, "/proc/202");
+        scan(fixture, true);
+        assert_int_equal(fixture->context->n_devices, 1);
+        assert_null(fake_device(fixture->context, "netback.vif3.1"));
+}
+
+static void a_netmap_worker_belongs_to_the_process_that_made_it(void **test_state) {
+        struct fixture *fixture = *test_state;
+        put_kernel_thread(fixture, 210, "nmkth:100:0", 700);
+        put_kernel_thread(fixture, 211, "nmkth:999:1", 700); /* whose maker has gone */
+        connect_plugin(fixture);
+        assert_int_equal(fake_unit(fixture->context, "t.210")->owner, 100);
+        assert_int_equal(fake_unit(fixture->context, "t.210")->node, 1);
+        assert_string_equal(fake_unit(fixture->context, "t.210")->device->id, "netmap.netmap:100");
+        assert_int_equal(fake_unit(fixture->context, "t.210")->device->owner, 100);
+        assert_int_equal(fake_unit(fixture->context, "t.211")->owner, -1);
+}
+
+static void users_threads_and_near_misses_match_no_pattern(void **test_state) {
+        struct fixture *fixture = *test_state;
+        static const char *const names[] = { "vif3.1-q0-guest-tx", "vif3-q0-dealloc", "xvif3.1-q0-dealloc", "vif3.1-q0-", "nmkth", "nmkthx:1:2", "kworker/0:1" };
+        put_thread(fixture, "/proc/220", 220, 220, "vif3.1-q0-dealloc", 1, PLAIN, 700);
+        put_thread(fixture, "/proc/221", 221, 221, "vif3.1-q0-dealloc", 100, KTHREAD, 700); /* not a child of kthreadd */
+        put_thread(fixture, "/proc/100/task/100", 100, 100, "qemu-system-x86", 1, PLAIN, 50);
+        put_task(fixture, 100, 222, "vif3.1-q0-dealloc", USER_WORKER);
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                put_kernel_thread(fixture, (pid_t) (230 + i), names[i], 700);
+        connect_plugin(fixture);
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                tell_born(fixture, (pid_t) (230 + i), (pid_t) (230 + i));
+        tell_born(fixture, 220, 220);
+        tell_born(fixture, 100, 222);
+        assert_int_equal(announced(fixture), 0);
+        assert_int_equal(fixture->context->n_workers, 0);
+}
+
+static void a_pattern_of_the_configuration_names_what_it_finds(void **test_state) {
+        struct fixture *fixture = *test_state;
+        char reason[IOCORE_REASON_MAX];
+        put_kernel_thread(fixture, 240, "blkd web/disk 7", 700);
+        put_kernel_thread(fixture, 241, "nmkth:100:0", 700); /* not among the patterns that are wanted */
+        put_kernel_thread(fixture, 242, "other", 700);
+        assert_int_equal(open_with(fixture,
+                                   (const char *const[]) { "patterns", "disks  other", "disks.regex", "^blkd ([a-z]+)/([a-z]+) ([0-9]+)$", "disks.kind", "blk", "disks.backend",
+                                                           "\\1 \\2", "disks.queue", "\\3", "disks.domain", "vm-\\1", "other.regex", "^other$", NULL },
+                                   reason),
+                         0);
+        assert_int_equal(fixture->context->n_workers, 2);
+        const struct iocore_unit *unit = fake_unit(fixture->context, "t.240");
+        assert_string_equal(unit->device->id, "disks.240"); /* a blank is no part of an id */
+        assert_string_equal(unit->device->kind, "blk");
+        assert_string_equal(unit->device->backend, "web disk");
+        assert_string_equal(unit->domain, "vm-web");
+        assert_int_equal(unit->queue_pair, 7);
+        assert_null(fake_unit(fixture->context, "t.242")->device);
+        assert_non_null(strstr(fake_unit(fixture->context, "t.242")->unidentified, "other"));
+}
+
+static void a_pattern_that_makes_no_sense_is_refused(void **test_state) {
+        struct fixture *fixture = *test_state;
+        static const struct {
+                const char *options[5], *reason;
+        } bad[] = {
+                { { "netback.regex", "^vif(" }, "option netback.regex: \"^vif(\": Unmatched ( or \\(" },
+                { { "patterns", "disks" }, "option patterns: \"disks\" is not built in, and there is no option disks.regex" },
+                { { "patterns", "d", "d.regex", "(a)\\1" }, "option d.regex: \"(a)\\1\": a back-reference, which may take for ever" },
+                { { "patterns", "d", "d.regex", "((a{100}){100}){100}" }, "option d.regex: \"((a{100}){100}){100}\": too many repetitions" },
+                { { "patterns", "d", "d.regex", "a{5000}" }, "option d.regex: \"a{5000}\": too many repetitions" },
+                { { "netmap.backend", "x\\2" }, "option netmap.backend: \"x\\2\": the regular expression has no group for \"\\2\"" },
+                { { "netmap.backend", "x\\" }, "option netmap.backend: \"x\\\": the regular expression has no group for \"\\\"" },
+                { { "netmap.kind", "much-too-long-a-kind" }, "option netmap.kind: longer than 15 bytes" },
+                { { "patterns", "a-name-that-is-longer-than-a-pattern-may-have" },
+                  "option patterns: \"a-name-that-is-longer-than-a-pattern-may-have\": the name is too long" },
+                { { "patterns", "netmap netmap netmap netmap netmap netmap netmap netmap netmap netmap netmap netmap netmap netmap netmap netmap netmap" },
+                  "option patterns: \"netmap\": there are too many" },
+        };
+        char reason[IOCORE_REASON_MAX];
+
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
+                assert_int_equal(open_with(fixture, bad[i].options, reason), -EINVAL);
+                assert_string_equal(reason, bad[i].reason);
+                assert_null(fixture->state);
+                /* the host is believed to be meant: it is open() that tells */
+                assert_int_equal(iocore_plugin.probe(&fixture->services, fixture->context, reason, sizeof reason), 1);
+        }
+}
+
+static void a_host_of_netback_is_for_the_plugin_before_its_first_guest(void **test_state) {
+        struct fixture *fixture = *test_state;
+        char reason[IOCORE_REASON_MAX] = "";
+        assert_int_equal(iocore_plugin.probe(&fixture->services, fixture->context, reason, sizeof reason), 0);
+        fixture_write(fixture->context, "/sys/module/xen_netback/initstate", "live\n");
+        assert_int_equal(iocore_plugin.probe(&fixture->services, fixture->context, reason, sizeof reason), 1);
+}
+
+/* --- what is hidden */
+
+static void put_mount(struct fixture *fixture, const char *mount_options, const char *status) {
+        char text[512];
+        snprintf(text, sizeof text,
+                 "21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n22 21 0:20 / /proc rw,nosuid shared:12 master:3 - proc proc rw%s\n"
+                 "23 21 0:21 / /srv/proc rw - proc proc rw,hidepid=invisible\n24 21 0:22 / /sys rw - sysfs sysfs rw\n", mount_options);
+        fixture_write(fixture->context, "/proc/self/mountinfo", text);
+        fixture_write(fixture->context, "/proc/self/status", status);
+}
+
+#define NO_RIGHTS "Gid:\t500\t500\t500\t500\nGroups:\t20 24 30\nCapEff:\t0000000000001000\n"
+
+static void a_proc_that_hides_processes_is_told_until_it_does_not(void **test_state) {
+        struct fixture *fixture = *test_state;
+        put_mount(fixture, ",gid=77,hidepid=invisible", NO_RIGHTS);
+        connect_plugin(fixture);
+        assert_int_equal(fixture->context->n_told, 1);
+        assert_string_equal(fixture->context->last_told, "discovery /proc: /proc is mounted with hidepid=invisible: workers of other users' processes are not found "
+                                                         "without CAP_SYS_PTRACE or the group of its option gid=");
+        assert_non_null(strstr(described(fixture, "hidden"), "hidepid=invisible"));
+        for (int i = 0; i < 10; i++) {
+                scan(fixture, i % 2);
+                assert_int_equal(announced(fixture), 0);
+        }
+        assert_int_equal(fixture->context->n_told, 1);
+        put_mount(fixture, "", NO_RIGHTS);
+        scan(fixture, true);
+        assert_int_equal(fixture->context->n_told, 2);
+        assert_string_equal(fixture->context->last_told, "discovery /proc: ");
+        assert_string_equal(described(fixture, "hidden"), "");
+}
+
+static void who_may_see_all_is_told_nothing(void **test_state) {
+        struct fixture *fixture = *test_state;
+        static const struct {
+                const char *mount_options, *status;
+                bool hidden;
+        } cases[] = {
+                { "", NO_RIGHTS, false },
+                { ",hidepid=off", NO_RIGHTS, false },
+                { ",hidepid=0", NO_RIGHTS, false },
+                { ",hidepid=2", NO_RIGHTS, true },
+                { ",hidepid=noaccess", NO_RIGHTS, true },
+                { ",hidepid=1,gid=500", NO_RIGHTS, false },
+                { ",gid=24,hidepid=2", NO_RIGHTS, false },
+                { ",gid=2,hidepid=2", NO_RIGHTS, true },
+                { ",gid=24,hidepid=ptraceable", NO_RIGHTS, true },
+                { ",hidepid=invisible", "Gid:\t0\t0\t0\t0\nGroups:\t\nCapEff:\t0000000000000000\n", false }, /* the group is root's unless it is said */
+                { ",hidepid=invisible", "Gid:\t0\t0\t0\t7\nGroups:\t \nCapEff:\t0000000000000000\n", true },
+                { ",hidepid=4", "Gid:\t9\t9\t9\t9\nGroups:\t\nCapEff:\t0000000000080000\n", false },
+                { ",hidepid=4", "", false }, /* unreadable: nobody knows */
+        };
+        connect_plugin(fixture);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                put_mount(fixture, cases[i].mount_options, cases[i].status);
+                scan(fixture, true);
+                if ((described(fixture, "hidden")[0] != '\0') != cases[i].hidden)
+                        fail_msg("%s with %s", cases[i].mount_options, cases[i].status);
+        }
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
@@ -425,6 +632,14 @@ int main(void) {
                 TEST(a_connector_that_fails_is_replaced_by_scans),
                 TEST(it_is_said_how_workers_are_found_and_what_they_are),
                 TEST(the_connector_can_be_switched_off),
+                TEST(the_threads_of_a_netback_queue_are_workers_of_one_device),
+                TEST(a_netmap_worker_belongs_to_the_process_that_made_it),
+                TEST(users_threads_and_near_misses_match_no_pattern),
+                TEST(a_pattern_of_the_configuration_names_what_it_finds),
+                TEST(a_pattern_that_makes_no_sense_is_refused),
+                TEST(a_host_of_netback_is_for_the_plugin_before_its_first_guest),
+                TEST(a_proc_that_hides_processes_is_told_until_it_does_not),
+                TEST(who_may_see_all_is_told_nothing),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,6 +57,13 @@ static const char *service_option(struct iocore_context *context, const char *ke
         return NULL;
 }
 
+static void service_tell(struct iocore_context *context, const char *kind, const char *object, const char *text) {
+        (void) context;
+        (void) kind;
+        (void) object;
+        (void) text;
+}
+
 #define FIND_OR_ADD(array, id_text)                                                                     \
         for (size_t i = 0; i < MAX_OBJECTS; i++) {                                                      \
                 if (!(array)[i]) {                                                                      \
@@ -124,6 +131,7 @@ static const struct iocore_services services = {
         .size = sizeof services,
         .open_path = service_open_path,
         .option = service_option,
+        .tell = service_tell,
         .log = service_log,
         .worker_add = service_worker_add,
         .unit_add = service_unit_add,
