@@ -127,6 +127,7 @@ static void look_at_thread(int directory, const char *id, bool is_process, struc
         case THREAD_VHOST_TASK:
                 processes->n_task_workers++;
                 break;
+        case THREAD_PATTERN: /* not told by flags */
         case THREAD_OTHER:
                 processes->n_pretenders++;
                 break;
