@@ -18,6 +18,7 @@ enum obstacle {
         OBSTACLE_ABSENT,
         OBSTACLE_IO_CORE,
         OBSTACLE_OFF_LIMITS, /* see core_is_off_limits() */
+        OBSTACLE_PINNED,     /* threads are bound to it by hand */
         OBSTACLE_SIBLING,    /* its physical core cannot be taken as a whole */
         OBSTACLE_LAST_VM_CORE,
         _OBSTACLE_MAX,
@@ -85,7 +86,19 @@ static bool sibling_objects(const struct planning *planning, int cpu, bool asked
         return false;
 }
 
-static enum obstacle find_obstacle(const struct planning *planning, int cpu, size_t n_vm_cores, bool asked, struct refusal *refusal) {
+/* True: whatever becomes of the CPU, somebody has bound threads to it or to a sibling that would be taken with it, and they stay. */
+static bool is_pinned(const struct planning *planning, int cpu, struct refusal *refusal) {
+        FOR_EACH_SIBLING(i, planning->host, cpu) {
+                unsigned n = planning->cores[i].n_pinned;
+                if (n == 0 || ((int) i != cpu && !planning->rules->whole_physical_cores))
+                        continue;
+                refusal_set(refusal, "pinned-by-hand", "%u %s bound by hand to CPU %zu and would stay there", n, n == 1 ? "thread is" : "threads are", i);
+                return true;
+        }
+        return false;
+}
+
+static enum obstacle find_obstacle(const struct planning *planning, int cpu, size_t n_vm_cores, bool asked, bool by_client, struct refusal *refusal) {
         refusal->rule = NULL;
         if (!planning->host->cpus[cpu].topology->present) {
                 refusal_set(refusal, "unknown-object", "there is no CPU %d", cpu);
@@ -99,6 +112,8 @@ static enum obstacle find_obstacle(const struct planning *planning, int cpu, siz
                 return OBSTACLE_OFF_LIMITS;
         if (sibling_objects(planning, cpu, asked, refusal))
                 return OBSTACLE_SIBLING;
+        if (!(asked && by_client) && is_pinned(planning, cpu, refusal))
+                return OBSTACLE_PINNED;
         size_t takes = vm_cores_taken_by(planning, cpu);
         if (takes > 0 && n_vm_cores < takes + 1) {
                 refusal_set(refusal, "no-cpu", "an I/O core on CPU %d would take %zu of the node's %zu VM cores, and at least 1 must remain", cpu, takes,
@@ -129,32 +144,50 @@ static bool shares_cache_with_io_core(const struct planning *planning, int cpu) 
         return false;
 }
 
-int choose_cpu(const struct planning *planning, size_t node, int asked, struct refusal *refusal) {
+/* What was set aside for such use first, then what is idlest, then what is near the others. */
+struct candidate {
+        int cpu;
+        bool isolated, cache;
+        int busy;
+};
+
+static bool is_better(const struct candidate *a, const struct candidate *b) {
+        if (b->cpu == IOCORE_CPU_ANY)
+                return true;
+        if (a->isolated != b->isolated)
+                return a->isolated;
+        if (a->busy != b->busy)
+                return a->busy < b->busy;
+        return a->cache && !b->cache;
+}
+
+static void refuse_all(const struct planning *planning, size_t node, const size_t *counts, struct refusal *refusal) {
+        refusal_set(refusal, counts[OBSTACLE_PINNED] > 0 ? "pinned-by-hand" : "no-cpu",
+                    "no CPU of node %d is free (0 left): %zu are I/O cores, %zu reserved, isolated, banned or offline, %zu bound to their siblings, %zu needed for vCPUs, "
+                    "%zu have threads that are bound by hand",
+                    planning->host->nodes[node].topology->node, counts[OBSTACLE_IO_CORE], counts[OBSTACLE_OFF_LIMITS], counts[OBSTACLE_SIBLING],
+                    counts[OBSTACLE_LAST_VM_CORE], counts[OBSTACLE_PINNED]);
+}
+
+int choose_cpu(const struct planning *planning, size_t node, int asked, bool by_client, struct refusal *refusal) {
         size_t n_vm_cores = count_vm_cores(planning, node), counts[_OBSTACLE_MAX] = { 0 };
-        int best = IOCORE_CPU_ANY, best_busy = 0;
-        bool best_cache = false;
+        struct candidate best = { .cpu = IOCORE_CPU_ANY };
 
         if (asked >= 0)
-                return find_obstacle(planning, asked, n_vm_cores, true, refusal) == OBSTACLE_NONE ? asked : IOCORE_CPU_ANY;
+                return find_obstacle(planning, asked, n_vm_cores, true, by_client, refusal) == OBSTACLE_NONE ? asked : IOCORE_CPU_ANY;
         for (size_t i = 0; i < planning->host->n_cpus; i++) {
                 if (planning_node_index(planning, &planning->host->cpus[i]) != node)
                         continue;
-                enum obstacle obstacle = find_obstacle(planning, (int) i, n_vm_cores, false, refusal);
+                enum obstacle obstacle = find_obstacle(planning, (int) i, n_vm_cores, false, by_client, refusal);
                 counts[obstacle]++;
                 if (obstacle != OBSTACLE_NONE)
                         continue;
-                int busy = busy_steps(planning, (int) i);
-                bool cache = shares_cache_with_io_core(planning, (int) i);
-                if (best == IOCORE_CPU_ANY || busy < best_busy || (busy == best_busy && cache && !best_cache)) {
-                        best = (int) i;
-                        best_busy = busy;
-                        best_cache = cache;
-                }
+                struct candidate candidate = { .cpu = (int) i, .isolated = planning->host->cpus[i].topology->isolated,
+                                               .cache = shares_cache_with_io_core(planning, (int) i), .busy = busy_steps(planning, (int) i) };
+                if (is_better(&candidate, &best))
+                        best = candidate;
         }
-        if (best == IOCORE_CPU_ANY)
-                refusal_set(refusal, "no-cpu",
-                            "no CPU of node %d is free (0 left): %zu are I/O cores, %zu reserved, isolated, banned or offline, %zu bound to their siblings, %zu needed for vCPUs",
-                            planning->host->nodes[node].topology->node, counts[OBSTACLE_IO_CORE], counts[OBSTACLE_OFF_LIMITS], counts[OBSTACLE_SIBLING],
-                            counts[OBSTACLE_LAST_VM_CORE]);
-        return best;
+        if (best.cpu == IOCORE_CPU_ANY)
+                refuse_all(planning, node, counts, refusal);
+        return best.cpu;
 }

@@ -138,7 +138,7 @@ int plan_grow(struct planning *planning, struct decision *decision, size_t node)
         }
         if (limits_refuse(planning, decision, node))
                 return 0;
-        int cpu = choose_cpu(planning, node, asked, &refusal);
+        int cpu = choose_cpu(planning, node, asked, decision->intent.priority < 0, &refusal);
         if (cpu < 0) {
                 decision_refuse(decision, refusal.rule, "%s", refusal.text);
                 return 0;
@@ -168,11 +168,14 @@ int plan_grow(struct planning *planning, struct decision *decision, size_t node)
         if (r < 0)
                 return r;
         const char *plural = taking.n_moved == 1 ? "" : "s";
+        char pinned[80] = "";
+        if (planning->cores[cpu].n_pinned > 0)
+                snprintf(pinned, sizeof pinned, " %u of others, bound there by hand, stay.", planning->cores[cpu].n_pinned);
         if (taking.n_moved < taking.n_wanted)
-                decision_planned(decision, "CPU %d becomes I/O core number %zu of node %d and takes %zu unit%s with %.2f cores of work; more of them are left where they are by max-moves-per-epoch, max-devices-per-worker or share-within.",
-                                 cpu, n_before + 1, number, taking.n_moved, plural, planning->cores[cpu].load);
+                decision_planned(decision, "CPU %d becomes I/O core number %zu of node %d and takes %zu unit%s with %.2f cores of work; more of them are left where they are by max-moves-per-epoch, max-devices-per-worker or share-within.%s",
+                                 cpu, n_before + 1, number, taking.n_moved, plural, planning->cores[cpu].load, pinned);
         else
-                decision_planned(decision, "CPU %d becomes I/O core number %zu of node %d and takes %zu unit%s with %.2f cores of work.", cpu, n_before + 1, number,
-                                 taking.n_moved, plural, planning->cores[cpu].load);
+                decision_planned(decision, "CPU %d becomes I/O core number %zu of node %d and takes %zu unit%s with %.2f cores of work.%s", cpu, n_before + 1, number,
+                                 taking.n_moved, plural, planning->cores[cpu].load, pinned);
         return 0;
 }

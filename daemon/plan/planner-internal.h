@@ -33,6 +33,7 @@ struct change_table { /* sorted by key */
 struct plan_core {
         bool io_core, ours;
         bool received;      /* this plan decided that a unit is on it: it may not go any more */
+        unsigned n_pinned;  /* threads that are bound to it by hand and stay */
         int first_unit;     /* list by plan_unit.next; -1: none */
         size_t n_units;
         double load;
@@ -133,8 +134,9 @@ void sort_heaviest_first(const struct planning *planning, size_t *units, size_t 
 int least_loaded_core(const struct planning *planning, size_t node, size_t unit, int except);
 
 /* --- planner-cores.c */
-/* Which CPU of the node becomes an I/O core; IOCORE_CPU_ANY and a refusal when none may. `asked`: the CPU that was asked for, or IOCORE_CPU_ANY. */
-int choose_cpu(const struct planning *planning, size_t node, int asked, struct refusal *refusal);
+/* Which CPU of the node becomes an I/O core; IOCORE_CPU_ANY and a refusal when none may. `asked`: the CPU that was asked for, or IOCORE_CPU_ANY; a client (`by_client`) may name
+ * one that others are bound to by hand: they stay there, which is told. */
+int choose_cpu(const struct planning *planning, size_t node, int asked, bool by_client, struct refusal *refusal);
 
 /* --- planner-grow.c, planner-shrink.c, planner-knobs.c: work one intent out; set verdict, rule, text, steps. 0 or -ENOMEM. */
 int plan_grow(struct planning *planning, struct decision *decision, size_t node);

@@ -165,12 +165,17 @@ static int grow_scratch(struct planner *planner, const struct host *host) {
 static void fill_scratch(struct planning *planning) {
         const struct host *host = planning->host;
         for (size_t i = 0; i < host->n_cpus; i++)
-                planning->cores[i] = (struct plan_core) { .io_core = host->cpus[i].io_core, .ours = host->cpus[i].io_core_ours, .first_unit = -1 };
+                planning->cores[i] = (struct plan_core) { .io_core = host->cpus[i].io_core, .ours = host->cpus[i].io_core_ours, .n_pinned = host->cpus[i].n_pinned,
+                                                          .first_unit = -1 };
         /* backwards, so that each core's list is in the host's order */
         for (size_t i = host->n_units; i-- > 0;) {
                 const struct unit *unit = host->units[i];
                 planning->units[i] = (struct plan_unit) { .core = IOCORE_CPU_ANY, .next = -1,
                                                           .load = sane_load(unit->load_average, unit->rates_valid ? unit->load : 0) };
+                const struct worker *worker = (const struct worker *) unit->pub.worker;
+                bool by_hand = unit->pub.manual || unit->state == OBJECT_MANUAL;
+                if (by_hand && worker && !worker->pub.shared && worker->pub.cpu >= 0 && (size_t) worker->pub.cpu < host->n_cpus)
+                        planning->cores[worker->pub.cpu].n_pinned++;
                 if (unit->core >= 0 && (size_t) unit->core < host->n_cpus && planning->cores[unit->core].io_core)
                         relocate_unit(planning, i, unit->core);
         }

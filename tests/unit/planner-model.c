@@ -153,6 +153,7 @@ static void draw_cpus(struct world *world, struct draw *draw) {
                 cpu->io_core = cpu->io_core_ours = false;
                 cpu->worker = NULL;
                 cpu->load_average = -1;
+                cpu->n_pinned = oddities == 2 && one_in(draw, 6);
                 cpu->sampled = one_in(draw, 2);
                 cpu->busy_share = draw_below(draw, 101) / 100.0;
         }
@@ -468,10 +469,12 @@ static const char *check_knob_set(struct world *world, const struct step *step, 
         return NULL;
 }
 
-static const char *check_step(struct world *world, const struct step *step, char *buffer, size_t size) {
+static const char *check_step(struct world *world, const struct intent *intent, const struct step *step, char *buffer, size_t size) {
         const struct cpu *cpu = step->cpu >= 0 ? host_cpu(world->host, step->cpu) : NULL;
         switch (step->kind) {
         case STEP_CORE_ADD:
+                if (cpu && cpu->n_pinned > 0 && !(intent->priority < 0 && intent->cpu == step->cpu))
+                        BROKEN("CPU %d became an I/O core though others are bound to it by hand", step->cpu);
                 return check_core_add(world, step, buffer, size);
         case STEP_UNIT_MOVE:
                 return check_unit_move(world, step, buffer, size);
@@ -531,7 +534,7 @@ const char *world_carry_out(struct world *world, struct plan *plan, char *buffer
                 for (size_t j = 0; !broken && j < decision->n_steps; j++) {
                         if (decision->steps[j].kind == STEP_UNIT_MOVE)
                                 n_moves++;
-                        broken = check_step(world, &decision->steps[j], buffer, size);
+                        broken = check_step(world, &decision->intent, &decision->steps[j], buffer, size);
                         if (!broken)
                                 broken = check_every_unit_is_served(world, buffer, size);
                         decision->steps[j].result = STEP_DONE;

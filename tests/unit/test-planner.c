@@ -137,6 +137,56 @@ static void grow_prefers_idle_cpus(void **state) {
         end(&f);
 }
 
+static void isolated_cpus_that_may_be_used_are_used_first(void **state) {
+        struct fixture f;
+        (void) state;
+        begin(&f, TWO_NODES);
+        f.host->topology->cpus[3].isolated = true;
+        f.host->cpus[3].sampled = true;
+        f.host->cpus[3].busy_share = 0.5;
+        assert_int_not_equal(decide(&f, GROW(0))->steps[0].cpu, 3);
+        f.rules.use_isolated = true;
+        assert_int_equal(decide(&f, GROW(0))->steps[0].cpu, 3);
+        end(&f);
+}
+
+static void cpus_that_others_are_bound_to_by_hand_are_left_to_them(void **state) {
+        struct fixture f;
+        (void) state;
+        begin(&f, TWO_NODES);
+        f.host->cpus[0].n_pinned = 1;
+        struct worker *worker = host_worker_add(f.host, NULL, "t.1");
+        struct unit *unit = model_unit(f.host, "t.1", 0, IOCORE_CPU_ANY, 0.1);
+        worker->pub.cpu = 1;
+        unit->pub.worker = &worker->pub;
+        unit->pub.manual = true;
+        assert_int_equal(decide(&f, GROW(0))->steps[0].cpu, 2);
+        f.host->cpus[2].n_pinned = f.host->cpus[3].n_pinned = 2;
+        assert_refused(decide(&f, GROW(0)), "pinned-by-hand");
+        assert_refused(decide(&f, wish(INTENT_GROW, IOCORE_NODE_UNKNOWN, 2, "", "")), "pinned-by-hand");
+        /* A client that names it knows what it does, and is told what stays there. */
+        struct intent named = wish(INTENT_GROW, IOCORE_NODE_UNKNOWN, 2, "", "");
+        named.priority = -1;
+        const struct decision *decision = decide(&f, named);
+        assert_verdict(decision, VERDICT_PLANNED);
+        assert_non_null(strstr(decision->text, "2 of others, bound there by hand, stay"));
+        named.cpu = IOCORE_CPU_ANY;
+        named.node = 0;
+        assert_refused(decide(&f, named), "pinned-by-hand");
+        end(&f);
+}
+
+static void with_whole_physical_cores_a_sibling_that_is_bound_by_hand_counts_too(void **state) {
+        struct fixture f;
+        (void) state;
+        begin(&f, SMT);
+        f.host->cpus[1].n_pinned = 1;
+        assert_int_equal(decide(&f, GROW(0))->steps[0].cpu, 2);
+        f.rules.whole_physical_cores = false;
+        assert_int_equal(decide(&f, GROW(0))->steps[0].cpu, 0);
+        end(&f);
+}
+
 static void siblings_of_an_io_core_are_taken_unless_asked_for(void **state) {
         struct fixture f;
         (void) state;
@@ -434,6 +484,9 @@ int main(void) {
                 cmocka_unit_test(one_heavy_unit_stays_where_moving_it_evens_out_nothing),
                 cmocka_unit_test(grow_prefers_idle_cpus),
                 cmocka_unit_test(siblings_of_an_io_core_are_taken_unless_asked_for),
+                cmocka_unit_test(isolated_cpus_that_may_be_used_are_used_first),
+                cmocka_unit_test(cpus_that_others_are_bound_to_by_hand_are_left_to_them),
+                cmocka_unit_test(with_whole_physical_cores_a_sibling_that_is_bound_by_hand_counts_too),
                 cmocka_unit_test(cpus_that_may_not_become_io_cores_are_named_with_their_rule),
                 cmocka_unit_test(an_io_core_that_was_reserved_since_may_go),
                 cmocka_unit_test(a_vm_core_remains_on_each_node),
