@@ -67,10 +67,12 @@ static const struct config_key keys[] = {
         { "cores", "max-per-node", &config_type_unsigned, FIELD(rules.max_cores_per_node), "0", { 0, 65535 }, NULL,
           "Most I/O cores of each NUMA node; 0: no limit" },
         { "cores", "reserved", &config_type_cpus, FIELD(rules.reserved_cpus), "", { 0, 0 }, NULL, "CPUs that never become I/O cores" },
-        { "cores", "use-isolated", &config_type_boolean, FIELD(rules.use_isolated), "no", { 0, 0 }, NULL, "May isolated CPUs become I/O cores" },
+        { "cores", "use-isolated", &config_type_boolean, FIELD(rules.use_isolated), "no", { 0, 0 }, NULL, "May isolated CPUs become I/O cores: they are the first then" },
         { "cores", "whole-physical-cores", &config_type_boolean, FIELD(rules.whole_physical_cores), "yes", { 0, 0 }, NULL,
           "Does an I/O core take its SMT siblings too" },
         { "cores", "hold", &config_type_duration, FIELD(rules.hold_usec), "2s", { 0, 24 * HOUR }, NULL, "How long what was changed is left alone" },
+        { "cores", "idle-core-after", &config_type_duration, FIELD(idle_core_usec), "60s", { 0, 24 * HOUR }, NULL,
+          "How long an I/O core may be idle before that is told" },
         { "cores", "cool-down", &config_type_duration, FIELD(rules.cool_down_usec), "1s", { 0, 24 * HOUR }, NULL,
           "How long the I/O cores of a node are left alone after one came or went" },
 

@@ -44,6 +44,7 @@ struct config {
         char *topology_synthetic, *topology_isolated, *topology_offline;
         /* [cores] [units] [bans] */
         struct planner_rules rules;
+        uint64_t idle_core_usec; /* idle-core-after; 0: never told */
         /* [policy] limits; [policy.NAME] parameters */
         struct policy_limits policy_limits;
         struct policy_setting *policy_settings; /* members owned by this array */

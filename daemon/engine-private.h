@@ -28,12 +28,14 @@ struct engine {
         struct decision_log *log;
         struct actor actor;
         struct reservation *reservation;
+        struct hotplug *hotplug; /* NULL: CPUs do not come and go here */
         struct intent_list intents;
         struct engine_listener listener;
         struct engine_statistics statistics;
         engine_load_config load_config;
         void *load_config_userdata;
         enum mode mode;
+        char no_rights[IOCORE_REASON_MAX]; /* why this process can only observe; "" */
 
         sd_event_source *timer;
         sd_event_source **watches; /* one for each plugin that has an fd, NULL-terminated */
@@ -60,6 +62,13 @@ void engine_scan(struct engine *engine, bool thorough);
 void engine_hear_announcements(struct engine *engine);
 /* Passes on what plugins told, and looks at what they say that somebody else changed. */
 void engine_read_notices(struct engine *engine);
+/* NULL in *ret where the host does not tell which CPUs are online. 0 or -ENOMEM. */
+int hotplug_new(struct hotplug **ret, const struct config *config);
+struct hotplug *hotplug_free(struct hotplug *hotplug);
+/* Looks which CPUs are online; one short read when they are the same as before. */
+void engine_check_hotplug(struct engine *engine);
+/* Tells I/O cores made by iocored that have had nothing to do for a while. */
+void engine_watch_idle_cores(struct engine *engine);
 /* Sets what plugins want so that nothing but units runs on the I/O cores. */
 void engine_settle(struct engine *engine);
 /* See actor.on_refused. `userdata`: the engine. */

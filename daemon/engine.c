@@ -144,6 +144,22 @@ static int restore_leftovers(struct engine *engine) {
         return 0;
 }
 
+/* Once at the start: it does not change while the daemon runs. */
+static void check_rights(struct engine *engine) {
+        for (struct plugin_instance *const *i = plugin_set_instances(engine->plugins); *i && engine->no_rights[0] == '\0'; i++) {
+                const struct iocore_plugin *plugin = (*i)->plugin;
+                if (!plugin->provides || strcmp(plugin->provides, "vhost") != 0 || !plugin->unavailable)
+                        continue;
+                const char *why = plugin->unavailable((*i)->state, "rights");
+                if (why)
+                        snprintf(engine->no_rights, sizeof engine->no_rights, "%s", why);
+        }
+        if (engine->no_rights[0] == '\0')
+                return;
+        engine->mode = MODE_OBSERVE;
+        log_warning("iocored can change nothing here and only observes: %s.", engine->no_rights);
+}
+
 static int open_decision_rooms(struct engine *engine) {
         struct config *config = engine->config;
         int r = planner_new(&engine->planner, &config->rules);
@@ -188,6 +204,7 @@ int engine_new(struct engine **ret, struct config *config) {
         r = open_plugins(&engine->plugins, config, engine->host);
         if (r < 0)
                 return r;
+        check_rights(engine);
         r = reservation_new(&engine->reservation);
         if (r < 0)
                 return r;
@@ -202,6 +219,9 @@ int engine_new(struct engine **ret, struct config *config) {
                 .userdata = engine,
         };
         r = restore_leftovers(engine);
+        if (r < 0)
+                return r;
+        r = hotplug_new(&engine->hotplug, config);
         if (r < 0)
                 return r;
         engine->config = config;
@@ -229,6 +249,7 @@ struct engine *engine_free(struct engine *engine) {
         planner_free(engine->planner);
         plugin_set_free(engine->plugins);
         reservation_free(engine->reservation);
+        hotplug_free(engine->hotplug);
         host_free(engine->host);
         journal_close(engine->journal);
         config_free(engine->config);
@@ -238,6 +259,7 @@ struct engine *engine_free(struct engine *engine) {
 
 int engine_restore(struct engine *engine, struct restore_report *ret) {
         struct restore_report report = { 0 };
+        engine_check_hotplug(engine);
         engine_scan(engine, true);
         int r = transaction_restore(&engine->actor, NULL, &report);
         log_report("The host is put back", &report);
@@ -402,7 +424,7 @@ int engine_reload(struct engine *engine, FILE *errors) {
         engine->actor.foreign = engine->config->foreign_changes;
         log_set_max_level(engine->config->log_level);
         if (mode_changed)
-                engine_set_mode(engine, engine->config->mode, "configuration");
+                (void) engine_set_mode(engine, engine->config->mode, "configuration"); /* a refusal is told */
         r = policy_set_reload(engine->policies, engine->config->policy_settings, engine->config->n_policy_settings);
         if (r < 0)
                 return r;
@@ -428,6 +450,10 @@ int engine_set_mode(struct engine *engine, enum mode mode, const char *source) {
                 return -EINVAL;
         if (mode == engine->mode)
                 return 0;
+        if (engine->no_rights[0] != '\0' && mode != MODE_OBSERVE) {
+                log_notice("%s asked for the mode %s, but this iocored can only observe: %s.", source, mode_to_string(mode), engine->no_rights);
+                return -EPERM;
+        }
         engine->mode = mode;
         log_notice("Mode is now %s, asked for by %s.", mode_to_string(mode), source);
         engine_tell(engine, "mode", mode_to_string(mode), source);
@@ -440,6 +466,9 @@ void engine_set_listener(struct engine *engine, const struct engine_listener *li
         engine->listener = listener ? *listener : (struct engine_listener) { 0 };
 }
 
+const char *engine_no_rights(const struct engine *engine) {
+        return engine->no_rights[0] != '\0' ? engine->no_rights : NULL;
+}
 enum mode engine_mode(const struct engine *engine) {
         return engine->mode;
 }

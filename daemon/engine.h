@@ -65,7 +65,10 @@ int engine_why_not(struct engine *engine, const struct intent *intent, struct de
 void engine_refresh(struct engine *engine);
 
 enum mode engine_mode(const struct engine *engine);
+/* 0; -EINVAL: no such mode; -EPERM: it can only observe, see engine_no_rights(). */
 int engine_set_mode(struct engine *engine, enum mode mode, const char *source);
+/* Which right the daemon lacks so that it can only observe, in words; NULL: none. */
+const char *engine_no_rights(const struct engine *engine);
 const struct host *engine_host(const struct engine *engine);
 const struct config *engine_config(const struct engine *engine);
 struct policy_set *engine_policies(struct engine *engine);

@@ -56,6 +56,7 @@ static void sample_queues(struct engine *engine, bool all) {
 static void sample_and_derive(struct engine *engine, uint64_t now) {
         engine_hear_announcements(engine);
         if (engine->scan_wanted || now >= engine->next_scan_usec) {
+                engine_check_hotplug(engine);
                 bool thorough = engine->n_scans++ % THOROUGH_SCAN_EVERY == 0;
                 engine_scan(engine, thorough);
                 if (thorough)
@@ -168,6 +169,8 @@ int engine_carry_out(struct engine *engine, struct decision *decision, const str
 }
 
 static void carry_out_plan(struct engine *engine, struct plan *plan, const struct decision **ret_last) {
+        if (plan->n_decisions > 0)
+                engine_check_hotplug(engine);
         for (size_t i = 0; i < plan->n_decisions; i++) {
                 int r = engine_carry_out(engine, TAKE_PTR(plan->decisions[i]), ret_last);
                 if (r < 0)
@@ -258,6 +261,7 @@ void engine_epoch(struct engine *engine, uint64_t now_usec) {
         else if (engine->host->epoch >= FIRST_DECIDING_EPOCH && !policies_may_rest(engine))
                 decide_plan_act(engine);
         engine_judge(engine);
+        engine_watch_idle_cores(engine);
         if (engine->settle_wanted && engine->mode == MODE_ACTIVE)
                 engine_settle(engine);
 

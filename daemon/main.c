@@ -269,6 +269,8 @@ static int run(struct config *config, struct arguments *arguments) {
                 log_error("The event loop ended: %s.", strerror(-r));
         (void) sd_notify(0, "STOPPING=1");
         int restored = engine_restore(engine, NULL);
+        if (r >= 0 && engine_no_rights(engine) && !arguments->observe)
+                return -EPERM; /* told at the start: it was to act and could not */
         return r < 0 ? r : restored;
 }
 

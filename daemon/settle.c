@@ -38,6 +38,7 @@ static void look_at_changed_knob(struct engine *engine, const char *kind, const 
         char live[IOCORE_VALUE_MAX], set[IOCORE_VALUE_MAX];
         struct actor *actor = &engine->actor;
         struct hand hand;
+        engine_check_hotplug(engine); /* it may have been the kernel, just now */
         if (hand_find(actor, kind, object, &hand) < 0 || hand_get(&hand, live) < 0)
                 return;
         const struct journal_entry *entry = hand_entry(actor, &hand);
@@ -70,6 +71,50 @@ void engine_read_notices(struct engine *engine) {
         unsigned n_dropped = notices_take_dropped(notices);
         if (n_dropped > 0)
                 log_warning("%u messages of plugins were dropped: there were too many of them.", n_dropped);
+}
+
+/* --- idle cores */
+
+/* Below this an I/O core does nothing that would be worth one: a VM that answers a ping a second. */
+#define IDLE_LOAD 0.01
+
+static void tell_idle(struct engine *engine, struct cpu *core) {
+        char number[16], text[IOCORE_REASON_MAX];
+        unsigned seconds = (unsigned) ((engine->host->now_usec - core->idle_since_usec) / 1000000);
+        snprintf(number, sizeof number, "%d", core->topology->cpu);
+        if (core->n_units == 0)
+                snprintf(text, sizeof text, "reserved, but for %u s no unit is on it", seconds);
+        else
+                snprintf(text, sizeof text, "reserved, but for %u s its %zu %s had next to nothing to do", seconds, core->n_units, core->n_units == 1 ? "unit" : "units");
+        log_notice("I/O core CPU %s: %s.", number, text);
+        engine_tell(engine, "core-idle", number, text);
+        core->idle_told = true;
+}
+
+static void works_again(struct engine *engine, struct cpu *core) {
+        char number[16];
+        core->idle_since_usec = 0;
+        if (!core->idle_told)
+                return;
+        core->idle_told = false;
+        snprintf(number, sizeof number, "%d", core->topology->cpu);
+        engine_tell(engine, "core-idle", number, "");
+}
+
+void engine_watch_idle_cores(struct engine *engine) {
+        struct host *host = engine->host;
+        uint64_t after = engine->config->idle_core_usec;
+        for (size_t i = 0; i < host->n_cpus; i++) {
+                struct cpu *core = &host->cpus[i];
+                if (!core->io_core_ours || !core->io_core)
+                        continue;
+                if (core->load >= IDLE_LOAD || core->load_average >= IDLE_LOAD)
+                        works_again(engine, core);
+                else if (core->idle_since_usec == 0)
+                        core->idle_since_usec = host->now_usec;
+                else if (!core->idle_told && after > 0 && host->now_usec - core->idle_since_usec >= after)
+                        tell_idle(engine, core);
+        }
 }
 
 /* --- reservation */

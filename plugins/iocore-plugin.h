@@ -258,7 +258,8 @@ struct iocore_plugin {
         int (*core_add)(void *state, int cpu, char *ret_worker, size_t size);
         /* Removes an I/O core that core_add() made, with its (empty) worker if it has one. -EBUSY: units are still there. -ENOENT: already gone. */
         int (*core_remove)(void *state, int cpu, const char *worker);
-        /* Why this host cannot do KIND (a knob kind, "grow"), or NULL when nobody knows better. */
+        /* Why this host cannot do KIND (a knob kind, "grow"), or NULL when nobody knows better. "rights": which right this process lacks so that it can change nothing of what this plugin
+         * finds; asked once after open(), and then the daemon only observes. */
         const char *(*unavailable)(void *state, const char *kind);
 
         /* Simulated hosts only: lets `usec` of the host's own time pass. A plugin that has it is driven in virtual time by --simulate. */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # A layer is a folder with a script `run` that prints TAP; programs of cmocka go into unit_programs and are run by `make check` too.
 unit_programs =
+check_LTLIBRARIES =
 
 include tests/unit/local.mk
 include tests/policy/local.mk

@@ -154,3 +154,37 @@ int actor_take_down_entry(struct actor *actor, const struct journal_entry *entry
         actor_core_worker(actor, instance, entry, worker);
         return actor_take_down_core(actor, instance, cpu, worker, source, ret_gone);
 }
+
+/* Was it put onto this CPU by iocored? Asked of the journal: where it is now says nothing. */
+static bool unit_was_put_there(const struct actor *actor, const struct hand *hand, int cpu) {
+        char there[IOCORE_VALUE_MAX];
+        const struct journal_entry *entry = hand_entry(actor, hand);
+        if (!entry || unit_place(hand, cpu, there) < 0)
+                return false;
+        return (entry->set_value && strcmp(entry->set_value, there) == 0) || (entry->pending_value && strcmp(entry->pending_value, there) == 0);
+}
+
+int actor_abandon_core(struct actor *actor, int cpu, unsigned *ret_n_units) {
+        struct cpu *core = host_cpu(actor->host, cpu);
+        char live[IOCORE_VALUE_MAX], set[IOCORE_VALUE_MAX], number[16];
+        bool changed, gone;
+        *ret_n_units = 0;
+        if (!core || !core->io_core)
+                return 0;
+        struct plugin_instance *instance = core->plugin;
+        for (size_t i = 0; i < actor->host->n_units; i++) {
+                struct unit *unit = actor->host->units[i];
+                struct hand hand;
+                if (unit->plugin != instance || hand_find(actor, "unit.place", unit->pub.id, &hand) < 0 || !unit_was_put_there(actor, &hand, cpu) ||
+                    hand_get(&hand, live) < 0)
+                        continue;
+                ++*ret_n_units;
+                hand.source = "hotplug";
+                hand.insist = true;
+                if (unit_go_home(actor, &hand, live, set, &changed) < 0)
+                        (void) hand_settle(actor, &hand, live); /* as the kernel has left it */
+        }
+        snprintf(number, sizeof number, "%d", cpu);
+        const struct journal_entry *added = journal_find(actor->journal, JOURNAL_CORE_ADD, instance->plugin->name, "", number);
+        return added ? actor_take_down_entry(actor, added, &gone) : 0;
+}

@@ -78,6 +78,9 @@ struct worker *actor_unconfirmed_worker(const struct actor *actor, const struct 
  * journal forgets the core and its worker's knobs. 0 (also when it was gone already, then *ret_gone is true) or -errno: still there and still in the journal.
  */
 int actor_take_down_core(struct actor *actor, struct plugin_instance *instance, int cpu, const char *worker, const char *source, bool *ret_gone);
+/* The CPU of an I/O core went offline, and the kernel has put its units wherever it liked, which is nobody's change: they go home, and if iocored had made the core it is unmade.
+ * *ret_n_units: how many were there. 0 (also when it is no I/O core); -errno as above. */
+int actor_abandon_core(struct actor *actor, int cpu, unsigned *ret_n_units);
 /* The worker of a core that the journal knows; "" when it has none. ret: IOCORE_ID_MAX bytes. */
 void actor_core_worker(const struct actor *actor, const struct plugin_instance *instance, const struct journal_entry *entry, char *ret);
 /* The same for what the journal knows of a core. -ENODEV: its plugin is not open. */

@@ -54,6 +54,17 @@ static bool is_ours(const struct journal_entry *entry, const char *live) {
         return (entry->set_value && strcmp(live, entry->set_value) == 0) || (entry->pending_value && strcmp(live, entry->pending_value) == 0);
 }
 
+/* It was put onto a CPU that is offline now: the kernel has moved it since, and nobody else. */
+static bool is_of_offline_cpu(const struct restore *restore, const struct hand *hand, const struct journal_entry *entry) {
+        const struct host *host = restore->actor->host;
+        char there[IOCORE_VALUE_MAX];
+        for (size_t i = 0; hand->unit && entry->set_value && i < host->n_cpus; i++)
+                if (host->cpus[i].topology->present && !host->cpus[i].topology->online && unit_place(hand, (int) i, there) >= 0 &&
+                    strcmp(there, entry->set_value) == 0)
+                        return true;
+        return false;
+}
+
 static int put_back(struct restore *restore, struct hand *hand, const struct journal_entry *entry, const char *live) {
         char set[IOCORE_VALUE_MAX];
         bool changed;
@@ -86,7 +97,7 @@ static void restore_knob(struct restore *restore, const struct journal_entry *en
                 (void) hand_forget(actor, &hand);
                 return;
         }
-        if (r >= 0 && !is_ours(entry, live)) {
+        if (r >= 0 && !is_ours(entry, live) && !is_of_offline_cpu(restore, &hand, entry)) {
                 restore->report.foreign++;
                 if (actor->on_foreign)
                         actor->on_foreign(actor->userdata, entry->object, entry->knob, entry->set_value ?: entry->pending_value, live);

@@ -29,6 +29,8 @@ static BUS_METHOD(method_set_mode) {
                 r = bus_client_source(message, source, sizeof(source));
         if (r >= 0)
                 r = engine_set_mode(bus->engine, mode_from_string(name), source);
+        if (r == -EPERM && engine_no_rights(bus->engine))
+                r = sd_bus_error_setf(error, BUS_ERROR_REFUSED, "unavailable: this iocored can only observe: %s", engine_no_rights(bus->engine));
         return r < 0 ? r : sd_bus_reply_method_return(message, NULL);
 }
 

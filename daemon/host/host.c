@@ -306,6 +306,8 @@ static void core_clear(struct host *host, struct cpu *cpu) {
         cpu->load_average = -1;
         cpu->load_valid = false;
         cpu->n_units = 0;
+        cpu->idle_since_usec = 0;
+        cpu->idle_told = false;
         snprintf(number, sizeof number, "%d", cpu->topology->cpu);
         (void) tell(host, HOST_CORE_REMOVED, number);
 }
@@ -437,6 +439,42 @@ int host_core_set(struct host *host, struct plugin_instance *plugin, int number,
         cpu->plugin = plugin;
         cpu->worker = worker;
         return 0;
+}
+
+bool host_set_online(struct host *host, hwloc_const_bitmap_t online, hwloc_bitmap_t went, hwloc_bitmap_t came) {
+        bool unknown = false;
+        for (size_t i = 0; i < host->n_cpus; i++) {
+                struct topology_cpu *cpu = &host->topology->cpus[i];
+                bool is = hwloc_bitmap_isset(online, (unsigned) i) && !cpu->told_offline;
+                if (is == cpu->online || (!cpu->present && !is) || hwloc_bitmap_set(is ? came : went, (unsigned) i) < 0)
+                        continue;
+                cpu->online = is;
+                cpu->present = true;
+                /* Its counters begin anew, or stand still. */
+                host->cpus[i].sampled = false;
+                host->cpus[i].total = 0;
+                unknown = unknown || (is && cpu->core < 0);
+        }
+        return unknown;
+}
+
+int host_refresh_topology(struct host *host, const struct topology *fresh) {
+        int r = topology_refresh(host->topology, fresh);
+        struct node *nodes = r < 0 ? NULL : reallocarray(host->nodes, host->topology->n_nodes ? host->topology->n_nodes : 1, sizeof *nodes);
+        if (r >= 0 && !nodes)
+                r = -ENOMEM;
+        if (nodes) {
+                for (size_t i = host->n_nodes; i < host->topology->n_nodes; i++)
+                        nodes[i] = (struct node) { .io_load_average = -1, .unplaced_load_average = -1 };
+                host->nodes = nodes;
+                host->n_nodes = host->topology->n_nodes;
+        }
+        /* Also on a failure: the topology's nodes may have moved. */
+        for (size_t i = 0; i < host->n_nodes; i++)
+                host->nodes[i].topology = &host->topology->nodes[i];
+        for (size_t i = 0; i < host->n_cpus; i++)
+                host->cpus[i].node = host_node(host, host->topology->cpus[i].node);
+        return r;
 }
 
 int host_event_add(struct host *host, enum host_event_kind kind, const char *id) {

@@ -47,6 +47,8 @@ struct cpu {
         double wait;        /* cores: runnable work that waited */
         double wait_share;  /* share of the time that runnable work waited; 0 when unknown */
         size_t n_units;
+        uint64_t idle_since_usec; /* used by the engine: since when it has had next to nothing to do; 0: it works */
+        bool idle_told;
 };
 
 struct worker {
@@ -222,6 +224,12 @@ struct node *host_node(const struct host *host, int node);
 /* See iocore-plugin.h. 0 or -EINVAL. */
 int host_core_set(struct host *host, struct plugin_instance *plugin, int cpu, struct worker *worker, bool io_core);
 int host_cpu_sample(struct host *host, int cpu, uint64_t busy, uint64_t total);
+
+/* `online`: the CPUs that are so now. Marks them, and adds those that went and those that came to the two sets (borrowed). True: one of those that came is where nobody knows, as it was
+ * offline when the topology was read: see host_refresh_topology(). What iocored made of a CPU that went is for the actor to unmake. -ENOMEM is not an error here: told the next time. */
+bool host_set_online(struct host *host, hwloc_const_bitmap_t online, hwloc_bitmap_t went, hwloc_bitmap_t came);
+/* Puts CPUs where the topology `fresh`, read anew, says that they are. 0 or -ENOMEM. */
+int host_refresh_topology(struct host *host, const struct topology *fresh);
 
 /* One epoch: begin (counts the epoch, sets the time), workers are sampled, derive_workers, queues of busy workers are sampled, derive (everything else).
  * None allocates. host_clear_events() when policies have seen them. */

@@ -217,7 +217,9 @@ static void mark(struct topology *topology, hwloc_const_bitmap_t isolated, hwloc
                         continue;
                 if (isolated && hwloc_bitmap_isset(isolated, (unsigned) i))
                         cpu->isolated = true;
-                if ((offline && hwloc_bitmap_isset(offline, (unsigned) i)) || (online && !hwloc_bitmap_isset(online, (unsigned) i)))
+                if (offline && hwloc_bitmap_isset(offline, (unsigned) i))
+                        cpu->told_offline = true;
+                if (cpu->told_offline || (online && !hwloc_bitmap_isset(online, (unsigned) i)))
                         cpu->online = false;
         }
 }
@@ -274,6 +276,55 @@ int topology_new(struct topology **ret, const char *root, const char *synthetic,
         mark(topology, given_isolated, given_offline, NULL);
         mark(topology, kernel_isolated, NULL, online);
         *ret = TAKE_PTR(topology);
+        return 0;
+}
+
+static int refresh_cpu(struct topology_cpu *cpu, const struct topology_cpu *fresh) {
+        cpu->present = cpu->present || fresh->present;
+        cpu->core = fresh->core;
+        cpu->llc = fresh->llc;
+        cpu->package = fresh->package;
+        cpu->node = fresh->node >= 0 ? fresh->node : cpu->node;
+        if (!fresh->siblings)
+                return 0;
+        /* A sibling that is offline is not shown, and is one all the same. */
+        if (cpu->siblings)
+                return hwloc_bitmap_or(cpu->siblings, cpu->siblings, fresh->siblings) < 0 ? -ENOMEM : 0;
+        cpu->siblings = hwloc_bitmap_dup(fresh->siblings);
+        return cpu->siblings ? 0 : -ENOMEM;
+}
+
+static struct topology_node *find_node(struct topology *topology, int node) {
+        for (size_t i = 0; i < topology->n_nodes; i++)
+                if (topology->nodes[i].node == node)
+                        return &topology->nodes[i];
+        return NULL;
+}
+
+static int refresh_node(struct topology *topology, const struct topology_node *fresh) {
+        struct topology_node *node = find_node(topology, fresh->node);
+        if (node)
+                return hwloc_bitmap_or(node->cpus, node->cpus, fresh->cpus) < 0 ? -ENOMEM : 0;
+        struct topology_node *nodes = reallocarray(topology->nodes, topology->n_nodes + 1, sizeof *nodes);
+        if (!nodes)
+                return -ENOMEM;
+        topology->nodes = nodes;
+        nodes[topology->n_nodes] = (struct topology_node) { .node = fresh->node, .cpus = hwloc_bitmap_dup(fresh->cpus) };
+        return nodes[topology->n_nodes].cpus ? (topology->n_nodes++, 0) : -ENOMEM;
+}
+
+int topology_refresh(struct topology *topology, const struct topology *fresh) {
+        size_t n = topology->n_cpus < fresh->n_cpus ? topology->n_cpus : fresh->n_cpus;
+        for (size_t i = 0; i < fresh->n_nodes; i++) {
+                int r = refresh_node(topology, &fresh->nodes[i]);
+                if (r < 0)
+                        return r;
+        }
+        for (size_t i = 0; i < n; i++) {
+                int r = refresh_cpu(&topology->cpus[i], &fresh->cpus[i]);
+                if (r < 0)
+                        return r;
+        }
         return 0;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The host's CPUs and NUMA nodes, by hwloc. Read once and on CPU hot-plug; plain data after that.
+ * The host's CPUs and NUMA nodes, by hwloc. Read once, and when a CPU comes online that was offline then; plain data after that.
  */
 #ifndef TOPOLOGY_H
 #define TOPOLOGY_H
@@ -14,6 +14,7 @@ struct topology_cpu {
         int cpu;        /* OS index; equals the index into topology.cpus */
         bool present;   /* OS indexes may have holes */
         bool online;
+        bool told_offline; /* by the configuration: whatever the kernel says */
         bool isolated;  /* isolcpus= */
         int core;       /* logical number of the physical core, unique on the host; -1 unknown (the CPU is offline) */
         int llc;        /* logical number of the last-level cache domain, unique on the host; -1 unknown */
@@ -30,7 +31,7 @@ struct topology_node {
 struct topology {
         struct topology_cpu *cpus; /* n_cpus = highest OS index + 1 */
         size_t n_cpus;
-        struct topology_node *nodes; /* those that have CPUs, in ascending order of OS index */
+        struct topology_node *nodes; /* those that have CPUs, in ascending order of OS index, those that came later at the end */
         size_t n_nodes;
         bool synthetic;
 };
@@ -44,6 +45,9 @@ struct topology {
  * Returns 0; -EINVAL: the description or a list does not parse; -ENODEV: no CPU found; -ENOMEM.
  */
 int topology_new(struct topology **ret, const char *root, const char *synthetic, const char *isolated, const char *offline);
+/* Takes over from `fresh`, read anew, where the CPUs are that are online now; others stay where they were, but for the numbers of core, cache and package, which hwloc gives anew
+ * (-1 then). CPUs beyond n_cpus are left out; nodes are only ever added, at the end. Pointers to CPUs stay valid, those to nodes do not. 0; -ENOMEM: nothing is damaged. */
+int topology_refresh(struct topology *topology, const struct topology *fresh);
 struct topology *topology_free(struct topology *topology);
 static inline void topology_freep(struct topology **topology) { topology_free(*topology); }
 

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statfs.h>
+#include <sys/syscall.h>
 #include <syslog.h>
+#include <unistd.h>
 
 #include "cleanup.h"
 #include "plugins/common/file-io.h"
@@ -149,6 +152,14 @@ static void open_taps(struct vhost_state *state) {
                 state->services->log(state->context, LOG_NOTICE, "rtnetlink cannot be had (%s): bytes and packets of taps are unknown", strerror(-r));
 }
 
+/* Without it only threads of the daemon's own user could be moved: those of some guests and not of others. capget(2) has no wrapper in the C library. */
+static bool may_set_affinity(void) {
+        struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+        struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+        return syscall(SYS_capget, &header, data) == 0 && (data[CAP_TO_INDEX(CAP_SYS_NICE)].effective & CAP_TO_MASK(CAP_SYS_NICE));
+}
+
 static int vhost_open(const struct iocore_services *services, struct iocore_context *context, void **ret_state, char *ret_reason, size_t size) {
         char no_connector[IOCORE_REASON_MAX] = "/proc is not this kernel's or shows other thread ids";
         struct connector *connector = NULL;
@@ -164,8 +175,11 @@ static int vhost_open(const struct iocore_services *services, struct iocore_cont
         else if (own && connector_open(&connector, no_connector, sizeof no_connector) < 0)
                 services->log(context, LOG_NOTICE, "New workers are found by a scan every second; process connector: %s", no_connector);
         int r = vhost_open_connected(services, context, own ? &affinity_of_the_kernel : &affinity_refused, connector, no_connector, ret_state, ret_reason, size);
-        if (r == 0 && own)
-                open_taps(*ret_state);
+        if (r == 0 && own) {
+                struct vhost_state *state = *ret_state;
+                state->no_rights = !may_set_affinity();
+                open_taps(state);
+        }
         return r;
 }
 
@@ -182,7 +196,10 @@ static const char *vhost_unavailable(void *userdata, const char *kind) {
                 return "a stock kernel's vhost has a fixed limit for one turn of a queue";
         if (strcmp(kind, "worker.locked") == 0)
                 return "a stock kernel makes a worker for each device: none takes devices of others";
-        if (state->affinity == &affinity_refused && (strcmp(kind, "unit.place") == 0 || strcmp(kind, "grow") == 0))
+        bool placing = strcmp(kind, "unit.place") == 0 || strcmp(kind, "grow") == 0;
+        if (state->no_rights && (placing || strcmp(kind, "rights") == 0))
+                return "without CAP_SYS_NICE no affinity can be set";
+        if (state->affinity == &affinity_refused && placing)
                 return "/proc is not this kernel's or shows other thread ids";
         return NULL;
 }

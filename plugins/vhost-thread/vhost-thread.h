@@ -56,6 +56,7 @@ struct vhost_state {
         size_t n_threads, n_allocated;
         bool *cores;                   /* by CPU: made an I/O core by core_add() */
         int n_cpus;
+        bool no_rights;                /* affinity of others' threads cannot be set by this process */
         unsigned n_changes;            /* workers that came or went, ever */
         struct identity *identity;
 

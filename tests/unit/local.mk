@@ -135,3 +135,16 @@ tests_unit_test_doctor_SOURCES = tests/unit/test-doctor.c tests/unit/fake-servic
 tests_unit_test_doctor_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_doctor_LDADD = libiocored.la $(CMOCKA_LIBS)
 endif
+
+if HAVE_CMOCKA
+unit_programs += tests/unit/test-engine
+tests_unit_test_engine_SOURCES = tests/unit/test-engine.c tests/unit/toy-plugin.h tests/unit/toy-kernel.c
+tests_unit_test_engine_CPPFLAGS = $(AM_CPPFLAGS) -DSOURCE_DIR=\"$(abs_top_srcdir)\" -DBUILD_DIR=\"$(abs_top_builddir)\"
+tests_unit_test_engine_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_engine_LDADD = libiocored.la $(CMOCKA_LIBS)
+check_LTLIBRARIES += tests/unit/toy.la
+tests_unit_toy_la_SOURCES = tests/unit/toy-plugin.c tests/unit/toy-plugin.h
+EXTRA_tests_unit_test_engine_DEPENDENCIES = tests/unit/toy.la
+# a path to be installed to, which it never is, makes a shared object of it
+tests_unit_toy_la_LDFLAGS = $(plugin_ldflags) -rpath $(plugindir)
+endif

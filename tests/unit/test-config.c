@@ -85,6 +85,7 @@ static void the_defaults_are_those_of_the_manual(void **state) {
         assert_true(config->rules.whole_physical_cores);
         assert_int_equal(config->rules.hold_usec, 2000000);
         assert_int_equal(config->rules.cool_down_usec, 1000000);
+        assert_int_equal(config->idle_core_usec, 60000000);
         assert_int_equal(config->rules.max_devices_per_worker, 0);
         assert_int_equal(config->rules.max_moves_per_epoch, 16);
         assert_int_equal(config->rules.share_within, SHARE_ANY);
@@ -103,7 +104,7 @@ static void every_key_sets_its_member(void **state) {
                                                               "full-sample-interval=1min\nforeign-changes=contest\ndecision-log-size=16\ntrial-settle=0\ntrial-measure=3\n"
                                                               "log-level=debug\n"
                                                               "[topology]\nsynthetic=numa:2 core:4 pu:1\nisolated=1\noffline=2-3\n"
-                                                              "[cores]\nmin=1\nmax=8\nmin-per-node=1\nmax-per-node=4\nreserved=0,9\nuse-isolated=yes\nwhole-physical-cores=no\n"
+                                                              "[cores]\nmin=1\nmax=8\nmin-per-node=1\nmax-per-node=4\nreserved=0,9\nuse-isolated=yes\nwhole-physical-cores=no\nidle-core-after=5s\n"
                                                               "hold=1500us\ncool-down=0.5s\n"
                                                               "[units]\nmax-devices-per-worker=7\nmax-moves-per-epoch=0\nshare-within=domain\n"
                                                               "[bans]\nunits=d.1 d.2*\ndomains=db-?\ncpus=4-5\n"
@@ -142,6 +143,7 @@ static void every_key_sets_its_member(void **state) {
         assert_false(config->rules.whole_physical_cores);
         assert_int_equal(config->rules.hold_usec, 1500);
         assert_int_equal(config->rules.cool_down_usec, 500000);
+        assert_int_equal(config->idle_core_usec, 5000000);
         assert_int_equal(config->rules.max_devices_per_worker, 7);
         assert_int_equal(config->rules.max_moves_per_epoch, 0);
         assert_int_equal(config->rules.share_within, SHARE_DOMAIN);
