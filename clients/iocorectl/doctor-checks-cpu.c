@@ -9,13 +9,13 @@
 
 #define CPU "/sys/devices/system/cpu"
 
-/* A list of CPUs or nodes as kernels write it; "(null)" or nothing where there are none. 0; -errno; -ENOMSG: no list. */
+/* A list of CPUs or nodes as kernels write it; nothing, or "(null)" with or without blanks before it, where there are none. 0; -errno; -ENOMSG: no list. */
 static int read_list(const struct doctor_host *host, const char *path, char *ret, size_t size) {
         int r = doctor_read(host, path, ret, size);
 
         if (r < 0)
                 return r;
-        if (strcmp(ret, "(null)") == 0)
+        if (strcmp(ret + strspn(ret, " "), "(null)") == 0)
                 ret[0] = '\0';
         return strspn(ret, "0123456789,-") == strlen(ret) ? 0 : -ENOMSG;
 }

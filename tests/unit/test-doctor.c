@@ -132,7 +132,7 @@ static void make_new_host(struct iocore_context *context) {
         fixture_write(context, "sys/fs/cgroup/machine.slice/cgroup.controllers", "cpu memory pids\n");
         fixture_write(context, "sys/fs/cgroup/cpuset.cpus.isolated", "6\n");
         fixture_write(context, "sys/devices/system/cpu/isolated", "2-3\n");
-        fixture_write(context, "sys/devices/system/cpu/nohz_full", "(null)\n");
+        fixture_write(context, "sys/devices/system/cpu/nohz_full", "  (null)\n");
         fixture_write(context, "sys/devices/system/cpu/smt/active", "0\n");
         fixture_write(context, "sys/devices/system/cpu/smt/control", "notsupported\n");
         fixture_write(context, "sys/devices/system/node/online", "0\n");

@@ -11,3 +11,4 @@ EXTRA_DIST += tests/vm/run tests/vm/fetch-kernel tests/vm/build-image tests/vm/i
 	tests/vm/cases/10-workers.sh tests/vm/cases/20-dynamic-cores.sh tests/vm/cases/30-restore.sh
 EXTRA_DIST += tests/vm/cases-bench/bench-threads.sh tests/vm/cases/70-bad-input.sh
 EXTRA_DIST += tests/vm/cases/15-discovery.sh
+EXTRA_DIST += tests/vm/cases/45-doctor.sh
