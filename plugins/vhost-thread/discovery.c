@@ -10,7 +10,8 @@
 #include "search.h"
 
 enum {
-        /* A kernel thread is named by its maker, which goes on when kthreadd has made it: at the latest when it gets a CPU again. */
+        /* A kernel thread is named by its maker, which goes on when kthreadd has made it: at the latest when it gets a CPU again. A worker then goes to its
+         * owner's cgroup. */
         YOUNG_LOOKS = 10,
         /* All of /proc is looked at once in this time at most, however many events are lost. */
         LOOK_EVERYWHERE_USEC = 1000000,
@@ -32,7 +33,7 @@ static void remember_young(struct vhost_state *state, pid_t id, int looks) {
                 state->young[state->n_young++] = (struct vhost_young) { id, looks };
 }
 
-static void unnamed(void *userdata, pid_t id) {
+static void unfinished(void *userdata, pid_t id) {
         remember_young(userdata, id, YOUNG_LOOKS);
 }
 
@@ -42,7 +43,7 @@ static struct search make_search(struct vhost_state *state) {
                 .context = state->context,
                 .found = vhost_remember,
                 /* A scan that follows soon anyway needs no list of what to look at again. */
-                .unnamed = state->connector ? unnamed : NULL,
+                .unfinished = state->connector ? unfinished : NULL,
                 .userdata = state,
                 .patterns = state->patterns,
         };
@@ -51,6 +52,7 @@ static struct search make_search(struct vhost_state *state) {
 int vhost_look_everywhere(struct vhost_state *state) {
         struct search search = make_search(state);
 
+        search.any_cgroup = true; /* most are old */
         state->look_everywhere = false; /* before: the search may find that it is not enough */
         state->looked_everywhere = monotonic_usec();
         int r = search_everywhere(&search);
@@ -88,7 +90,7 @@ struct second_look {
         int looks;
 };
 
-static void still_unnamed(void *userdata, pid_t id) {
+static void still_unfinished(void *userdata, pid_t id) {
         struct second_look *second_look = userdata;
         remember_young(second_look->state, id, second_look->looks);
 }
@@ -110,7 +112,8 @@ static void look_at_young(struct vhost_state *state) {
                 struct second_look second_look = { state, young[i].looks - 1 };
                 struct search search = make_search(state);
                 search.found = found_now;
-                search.unnamed = still_unnamed;
+                search.unfinished = still_unfinished;
+                search.any_cgroup = second_look.looks == 0;
                 search.userdata = &second_look;
                 if (search_look_at(&search, young[i].id, young[i].id) < 0)
                         state->look_everywhere = true;

@@ -13,6 +13,7 @@ enum {
         NAME_FILE_MAX = 80,      /* comm holds 16 bytes, of some kernel threads 64 */
         STAT_FILE_MAX = 2048,    /* 52 numbers of up to 20 digits and the name */
         STATUS_FILE_MAX = 16384, /* grows with CPUs and NUMA nodes */
+        CGROUP_FILE_MAX = 8192,  /* a path for each hierarchy of cgroup v1 */
         /* With more new threads than this since the last but one scan, a walk over all of /proc is no dearer. */
         NEW_THREADS_MAX = 1024,
 };
@@ -71,6 +72,17 @@ static enum thread_shape read_shape(const struct search *search, enum thread_sha
         return shape == THREAD_VHOST_KERNEL ? THREAD_PATTERN : THREAD_OTHER;
 }
 
+/* A kernel thread that serves vhost goes to its creator's cgroups by itself when it first runs (vhost_attach_cgroups()), a moment after it was named. */
+static bool is_attached(const struct search *search, const struct vhost_thread *thread) {
+        char path[VHOST_PATH_MAX], own[CGROUP_FILE_MAX], creators[CGROUP_FILE_MAX];
+
+        vhost_thread_path(thread, "cgroup", path);
+        ssize_t length = file_read_path(search->services, search->context, path, own, sizeof own);
+        snprintf(path, sizeof path, "/proc/%d/cgroup", (int) thread->creator);
+        /* what cannot be compared is not waited for */
+        return length < 0 || file_read_path(search->services, search->context, path, creators, sizeof creators) < 0 || strcmp(own, creators) == 0;
+}
+
 int search_look_at(const struct search *search, pid_t process, pid_t id) {
         struct vhost_thread thread = { .id = id, .process = process, .schedstat = -1 };
         struct pattern_match match;
@@ -82,13 +94,17 @@ int search_look_at(const struct search *search, pid_t process, pid_t id) {
                 return 0;
         if (name[length - 1] == '\n')
                 name[length - 1] = '\0';
-        bool unnamed = process == id && search->unnamed && thread_is_unnamed(name);
+        bool unnamed = process == id && search->unfinished && thread_is_unnamed(name);
         enum thread_shape guess = unnamed ? THREAD_VHOST_KERNEL : guess_by_name(search, name, &thread, &match);
         thread.shape = guess == THREAD_OTHER ? THREAD_OTHER : read_shape(search, guess, &thread);
         if (thread.shape == THREAD_OTHER)
                 return 0;
         if (unnamed) {
-                search->unnamed(search->userdata, id);
+                search->unfinished(search->userdata, id);
+                return 0;
+        }
+        if (thread.shape == THREAD_VHOST_KERNEL && search->unfinished && !search->any_cgroup && !is_attached(search, &thread)) {
+                search->unfinished(search->userdata, id);
                 return 0;
         }
         if (thread.shape == THREAD_VHOST_TASK && process == id) {

@@ -13,8 +13,11 @@ struct search {
         struct iocore_context *context;
         /* Is told each worker, may return < 0 to end the search with that. */
         int (*found)(void *userdata, const struct vhost_thread *thread);
-        /* Is told each kernel thread that has not got its name yet: it may be a worker in a moment. NULL: nobody wants to know. */
-        void (*unnamed)(void *userdata, pid_t id);
+        /* Is told, instead of found(), each kernel thread that its maker has not finished yet: one without its name may be a worker in a moment, and one that is not in
+         * its creator's cgroup yet gets the whole cpuset as its mask when it goes there. NULL: nobody wants to know. */
+        void (*unfinished)(void *userdata, pid_t id);
+        /* A worker outside of its creator's cgroup is found all the same: somebody may have moved it. */
+        bool any_cgroup;
         void *userdata;
         /* Kernel threads that match are workers too. NULL: none. */
         const struct pattern_set *patterns;

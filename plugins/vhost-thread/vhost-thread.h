@@ -39,7 +39,7 @@ struct vhost_thread {
         bool identity_wanted, look_again;
 };
 
-/* A kernel thread that had no name yet when it was looked at. */
+/* A kernel thread that its maker had not finished when it was looked at. */
 struct vhost_young {
         pid_t id;
         int looks; /* how often it is still looked at */

@@ -142,6 +142,11 @@ workers_of() {
   done < "$WORK/load.$1.out"
 }
 
+# born_usec NAME [PAIR]: when that worker existed, in microseconds since 1970.
+born_usec() {
+  sed -n "s/^worker [0-9]* ${2:-0} //p" "$WORK/load.$1.out"
+}
+
 # vcpu_of NAME N: its thread.
 vcpu_of() {
   line_of "$1" vcpu "$2"
@@ -236,6 +241,11 @@ start_daemon() {
   iocored --config "$WORK/iocored.conf" "$@" >> "$WORK/daemon.log" 2>&1 &
   echo $! > "$WORK/daemon.pid"
   wait_until 60 iocorectl status
+}
+
+# history [FILTER]: the decisions, as jq's filter makes of each.
+history() {
+  iocorectl history --limit 1000 --json | jq -r ".[] | ${1:-.}"
 }
 
 # stop_daemon SIGNAL: returns when it is gone; its exit status is in daemon_status.

@@ -7,8 +7,13 @@ tests_vm_vhost_load_LDADD = -lpthread
 check_PROGRAMS += tests/vm/impostor
 tests_vm_impostor_SOURCES = tests/vm/impostor.c
 
-EXTRA_DIST += tests/vm/run tests/vm/fetch-kernel tests/vm/build-image tests/vm/init tests/vm/guest.sh tests/vm/bus.conf \
-	tests/vm/cases/10-workers.sh tests/vm/cases/20-dynamic-cores.sh tests/vm/cases/30-restore.sh
-EXTRA_DIST += tests/vm/cases-bench/bench-threads.sh tests/vm/cases/70-bad-input.sh
+EXTRA_DIST += tests/vm/run tests/vm/fetch-kernel tests/vm/build-image tests/vm/init tests/vm/guest.sh tests/vm/bus.conf
+EXTRA_DIST += tests/vm/cases/10-workers.sh
 EXTRA_DIST += tests/vm/cases/15-discovery.sh
+EXTRA_DIST += tests/vm/cases/20-dynamic-cores.sh
+EXTRA_DIST += tests/vm/cases/30-restore.sh
+EXTRA_DIST += tests/vm/cases/40-identity.sh
 EXTRA_DIST += tests/vm/cases/45-doctor.sh
+EXTRA_DIST += tests/vm/cases/50-late-workers.sh
+EXTRA_DIST += tests/vm/cases/70-bad-input.sh
+EXTRA_DIST += tests/vm/cases-bench/bench-threads.sh

@@ -100,13 +100,16 @@ static int start_ring(struct queue_pair *pair, unsigned index) {
         return ioctl(pair->vhost, VHOST_NET_SET_BACKEND, &backend) < 0 ? fail("VHOST_NET_SET_BACKEND") : 0;
 }
 
-static int own_device(const char *path, int *ret) {
+/* The kernel makes the device's worker here. */
+static int own_device(const char *path, int *ret, uint64_t *ret_born_usec) {
         _cleanup_close_ int device = open(path, O_RDWR | O_CLOEXEC);
 
         if (device < 0)
                 return fail(path);
         if (ioctl(device, VHOST_SET_OWNER) < 0)
                 return fail("VHOST_SET_OWNER");
+        if (ret_born_usec)
+                *ret_born_usec = realtime_usec();
         *ret = TAKE_FD(device);
         return 0;
 }
@@ -115,7 +118,7 @@ static int start_device(struct queue_pair *pair) {
         uint64_t features = 1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_NET_F_MRG_RXBUF;
         int r;
 
-        if ((r = own_device("/dev/vhost-net", &pair->vhost)) < 0 || (r = find_new_worker(&pair->worker, &pair->schedstat)) < 0)
+        if ((r = own_device("/dev/vhost-net", &pair->vhost, &pair->born_usec)) < 0 || (r = find_new_worker(&pair->worker, &pair->schedstat)) < 0)
                 return r;
         if (ioctl(pair->vhost, VHOST_SET_FEATURES, &features) < 0)
                 return fail("VHOST_SET_FEATURES");
@@ -144,7 +147,7 @@ int pair_add(struct load *load, enum pace pace, double value) {
 
 int idle_device_add(const char *path, pid_t *ret_worker) {
         int device; /* open until the process ends, as a guest's */
-        int r = own_device(path, &device);
+        int r = own_device(path, &device, NULL);
 
         return r < 0 ? r : find_new_worker(ret_worker, NULL);
 }

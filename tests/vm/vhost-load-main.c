@@ -15,7 +15,7 @@
  *     --device      also becomes the owner of this vhost device; its worker stays idle
  *     --name, WORD  what others see as its name and command line; %fds and %vhostfds stand for the descriptors, as in QEMU's -netdev
  *
- * Prints "worker TID PAIR USEC" for each queue pair (USEC: when it was made, since 1970), "idle TID PATH" and "vcpu TID N"; "tap NAME" when all are there. Then
+ * Prints "worker TID PAIR USEC" for each queue pair (USEC: when it existed, since 1970), "idle TID PATH" and "vcpu TID N"; "tap NAME" when all are there. Then
  * obeys lines on its standard input: "max", "rate N", "load S", "pause", each with the number of a queue pair behind it or for all; "inject N"; "vcpu-share S";
  * "pair": one queue pair more; "report"; "quit". At the end of the input it goes on until it gets a signal.
  * The report's first line is the sum: "sent N completed N received N run_nsec N": completed and received are what the device says. Then a line for each
@@ -44,6 +44,12 @@ uint64_t now_nsec(void) {
         struct timespec now;
         clock_gettime(CLOCK_MONOTONIC, &now);
         return (uint64_t) now.tv_sec * 1000000000u + (uint64_t) now.tv_nsec;
+}
+
+uint64_t realtime_usec(void) {
+        struct timespec now;
+        clock_gettime(CLOCK_REALTIME, &now);
+        return (uint64_t) now.tv_sec * 1000000u + (uint64_t) now.tv_nsec / 1000;
 }
 
 int fail(const char *what) {
@@ -81,12 +87,10 @@ static bool parse_pace(const char *word, const char *value, enum pace *ret_pace,
 
 static int add_pair(struct load *load, const struct options *options) {
         unsigned n = atomic_load(&load->n_pairs);
-        struct timespec now;
-
-        clock_gettime(CLOCK_REALTIME, &now);
         int r = pair_add(load, options->pace, options->value);
+
         if (r == 0)
-                printf("worker %d %u %llu\n", (int) load->pairs[n].worker, n, (unsigned long long) now.tv_sec * 1000000 + (unsigned long long) now.tv_nsec / 1000);
+                printf("worker %d %u %llu\n", (int) load->pairs[n].worker, n, (unsigned long long) load->pairs[n].born_usec);
         return r;
 }
 

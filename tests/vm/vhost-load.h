@@ -63,6 +63,7 @@ struct queue_pair {
         int tap, vhost, kicks[2];
         int schedstat; /* of its worker */
         pid_t worker;
+        uint64_t born_usec; /* since 1970: when the worker existed */
         struct guest_memory *memory;
 
         _Atomic int pace;
@@ -90,6 +91,7 @@ struct load {
 /* Prints what failed, with errno, and returns it negative. */
 int fail(const char *what);
 uint64_t now_nsec(void);
+uint64_t realtime_usec(void);
 
 /* vhost-load-device.c. Opens tap queue and vhost device of one more queue pair and starts them. 0 or -errno, told. */
 int pair_add(struct load *load, enum pace pace, double value);
