@@ -12,6 +12,8 @@
 /* libvirt puts -name first; QEMU's whole command line is some KiB. */
 #define COMMAND_LINE_MAX 16384
 #define STATUS_MAX 8192
+/* A dozen hierarchies, each with a path of up to 4 KiB that is usually some hundred bytes. */
+#define CGROUP_MAX 16384
 /* Longest index in a CPU or node list that is believed: hwloc would allocate a bitmap up to it. */
 #define INDEX_DIGITS_MAX 5
 
@@ -139,6 +141,108 @@ int owner_parse_name(const char *command_line, size_t length, char ret_name[stat
         return -ENOENT;
 }
 
+static int hex_digit(char c) {
+        return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* What systemd wrote as "\x2d" is "-" again (unit_name_escape()). */
+static int unescape(const char *text, size_t length, char *ret, size_t size) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < length; i++) {
+                char c = text[i];
+                if (c == '\\') {
+                        int high = i + 3 < length && text[i + 1] == 'x' ? hex_digit(text[i + 2]) : -1;
+                        int low = high >= 0 ? hex_digit(text[i + 3]) : -1;
+                        if (low < 0)
+                                return -EINVAL;
+                        c = (char) (high * 16 + low);
+                        i += 3;
+                }
+                if (n + 1 >= size || c <= 0x20 || c >= 0x7f)
+                        return -EINVAL;
+                ret[n++] = c;
+        }
+        ret[n] = '\0';
+        return n > 0 ? 0 : -EINVAL;
+}
+
+/* "qemu-3-NAME": libvirt's driver and the number that the VM has as long as it runs. */
+static const char *skip_driver(const char *machine) {
+        size_t driver = strspn(machine, "abcdefghijklmnopqrstuvwxyz");
+        size_t number = machine[driver] == '-' ? strspn(machine + driver + 1, "0123456789") : 0;
+        const char *rest = machine + driver + 1 + number;
+
+        return driver > 0 && number > 0 && rest[0] == '-' && rest[1] != '\0' ? rest + 1 : machine;
+}
+
+static const char *find_last(const char *text, size_t length, const char *wanted) {
+        size_t wanted_length = strlen(wanted);
+
+        for (size_t i = length; i-- > 0;)
+                if (i + wanted_length <= length && memcmp(text + i, wanted, wanted_length) == 0)
+                        return text + i;
+        return NULL;
+}
+
+/* One directory of a cgroup's path. */
+static int parse_cgroup_directory(const char *directory, size_t length, char *ret_name) {
+        static const char prefix[] = "machine-", suffix[] = ".scope", libvirt[] = ".libvirt-";
+        char machine[2 * IOCORE_NAME_MAX];
+        int r = -ENOENT;
+
+        const char *end = length > 0 ? find_last(directory, length, libvirt) : NULL;
+        if (end)
+                r = unescape(directory, (size_t) (end - directory), machine, sizeof machine);
+        else if (length > sizeof prefix - 1 + sizeof suffix - 1 && memcmp(directory, prefix, sizeof prefix - 1) == 0 &&
+                 memcmp(directory + length - (sizeof suffix - 1), suffix, sizeof suffix - 1) == 0)
+                r = unescape(directory + sizeof prefix - 1, length - (sizeof prefix - 1) - (sizeof suffix - 1), machine, sizeof machine);
+        if (r < 0)
+                return r;
+        const char *name = skip_driver(machine);
+        size_t name_length = strlen(name);
+        if (name_length >= IOCORE_NAME_MAX)
+                return -EINVAL;
+        memcpy(ret_name, name, name_length + 1);
+        return 0;
+}
+
+int owner_parse_cgroup(const char *text, char ret_name[static IOCORE_NAME_MAX]) {
+        static const char deleted[] = " (deleted)";
+
+        ret_name[0] = '\0';
+        while (*text) {
+                size_t line = strcspn(text, "\n");
+                const char *path = memchr(text, '/', line), *end = text + line;
+                if (path && end - path >= (ssize_t) sizeof deleted - 1 && memcmp(end - (sizeof deleted - 1), deleted, sizeof deleted - 1) == 0)
+                        end -= sizeof deleted - 1;
+                /* the outermost: what is below may have been made by the guest's own processes */
+                while (path && path < end) {
+                        const char *next = memchr(path + 1, '/', (size_t) (end - path - 1));
+                        int r = parse_cgroup_directory(path + 1, (size_t) ((next ? next : end) - path - 1), ret_name);
+                        if (r != -ENOENT)
+                                return r;
+                        path = next;
+                }
+                text += line + (text[line] == '\n');
+        }
+        return -ENOENT;
+}
+
+int owner_read_cgroup(const struct iocore_services *services, struct iocore_context *context, pid_t thread, char ret_name[static IOCORE_NAME_MAX]) {
+        char path[64];
+        _cleanup_free_ char *text = malloc(CGROUP_MAX);
+
+        ret_name[0] = '\0';
+        if (!text)
+                return -ENOMEM;
+        snprintf(path, sizeof path, "/proc/%d/cgroup", (int) thread);
+        ssize_t length = file_read_path(services, context, path, text, CGROUP_MAX);
+        if (length < 0)
+                return length == -ENOENT ? -ESRCH : (int) length;
+        return owner_parse_cgroup(text, ret_name);
+}
+
 struct node_lookup {
         const struct iocore_services *services;
         struct iocore_context *context;
@@ -172,6 +276,7 @@ int owner_read(const struct iocore_services *services, struct iocore_context *co
                 length = COMMAND_LINE_MAX - 1;
         if (length < 0)
                 return length == -ENOENT ? -ESRCH : (int) length;
-        (void) owner_parse_name(text, (size_t) length, ret->domain);
+        if (owner_parse_name(text, (size_t) length, ret->domain) == -ENOENT)
+                (void) owner_read_cgroup(services, context, pid, ret->domain);
         return 0;
 }

@@ -12,7 +12,7 @@ struct owner {
         char domain[IOCORE_NAME_MAX]; /* name of its VM, "" when it is not a VM that has one */
 };
 
-/* Reads /proc/PID/status and /proc/PID/cmdline. 0; -ESRCH: there is no such process (any more); -errno: unreadable. *ret is always usable: what is
+/* Reads /proc/PID/status, /proc/PID/cmdline, and /proc/PID/cgroup when the command line has no name. 0; -ESRCH: there is no such process (any more); -errno: unreadable. *ret is always usable: what is
  * not known says so. */
 int owner_read(const struct iocore_services *services, struct iocore_context *context, pid_t pid, struct owner *ret);
 
@@ -23,5 +23,13 @@ int owner_parse_node(const char *status, int n_cpus, int (*cpu_node)(void *userd
 /* The VM's name out of a QEMU command line (arguments separated by NUL): -name guest=NAME,... or -name NAME,... where ",," stands for a comma.
  * Returns 0; -ENOENT: no name; -ENAMETOOLONG; -EINVAL: bytes in it that cannot be printed. ret_name is "" unless 0 is returned. */
 int owner_parse_name(const char *command_line, size_t length, char ret_name[static IOCORE_NAME_MAX]);
+
+/* The VM's name out of the text of /proc/PID/cgroup, as libvirt and systemd-machined name its cgroup: ".../machine-qemu\x2d3\x2dNAME.scope/..." or, without
+ * systemd, "/machine/qemu-3-NAME.libvirt-qemu/...". Such names are ASCII, and those of VMs may be shortened to 64 bytes. Returns 0; -ENOENT: it is in no such
+ * cgroup; -EINVAL: the name is not one that they write. ret_name is "" unless 0 is returned. */
+int owner_parse_cgroup(const char *text, char ret_name[static IOCORE_NAME_MAX]);
+
+/* The same for a thread that is there: kernel threads of vhost are in the cgroup of their owner, and may outlive it. Also -ESRCH, -errno. */
+int owner_read_cgroup(const struct iocore_services *services, struct iocore_context *context, pid_t thread, char ret_name[static IOCORE_NAME_MAX]);
 
 #endif

@@ -183,14 +183,6 @@ static bool all_agree(struct vhost_state *state, struct owner_view *view) {
         return true;
 }
 
-/* For people and the bus: bytes that are no text are shown as '?'. */
-static void copy_text(char *ret, size_t size, const char *text) {
-        size_t length = 0;
-        for (; text[length] && length + 1 < size; length++)
-                ret[length] = text[length] >= ' ' && text[length] < 0x7f ? text[length] : '?';
-        ret[length] = '\0';
-}
-
 static struct vhost_device *add_device(struct vhost_state *state, pid_t owner, enum vhost_kind kind, pid_t first) {
         struct identity *identity = state->identity;
         char id[IOCORE_ID_MAX];
@@ -222,13 +214,13 @@ static void describe_device(struct vhost_device *device, const struct match_devi
         if (strcmp(device->is.tap, is->tap) != 0 || device->is.macvtap != is->macvtap)
                 device->interface = 0;
         device->is = *is;
-        copy_text(device->model->backend, sizeof device->model->backend, is->tap[0] ? is->tap : is->target[0] ? is->target : drivers[is->kind]);
+        snprintf(device->model->backend, sizeof device->model->backend, "%s", is->tap[0] ? is->tap : is->target[0] ? is->target : drivers[is->kind]);
 }
 
 static void say_why(struct owner_view *view, const char *why) {
         for (size_t i = 0; i < view->n_threads; i++)
                 if (!view->threads[i]->device)
-                        copy_text(view->threads[i]->unit->unidentified, sizeof view->threads[i]->unit->unidentified, why ? why : view->matches[i].why);
+                        snprintf(view->threads[i]->unit->unidentified, sizeof view->threads[i]->unit->unidentified, "%s", why ? why : view->matches[i].why);
 }
 
 static void apply(struct vhost_state *state, struct owner_view *view) {

@@ -79,8 +79,11 @@ static void refresh_owner(struct vhost_state *state, struct vhost_thread *thread
         /* One that has ended leaves its worker a moment longer: what was known of it stays. */
         if (process > 0)
                 unit->owner = process;
-        if (unit->owner < 0 || owner_read(state->services, state->context, unit->owner, &owner) < 0)
+        if (unit->owner < 0 || owner_read(state->services, state->context, unit->owner, &owner) < 0) {
+                if (unit->domain[0] == '\0')
+                        (void) owner_read_cgroup(state->services, state->context, thread->id, unit->domain);
                 return;
+        }
         unit->node = owner.node;
         if (thread->shape != THREAD_PATTERN || owner.domain[0] != '\0')
                 memcpy(unit->domain, owner.domain, sizeof unit->domain);

@@ -102,6 +102,10 @@ static void fuzz_proc(const char *data, size_t size) {
         text[size] = '\0';
         int node = owner_parse_node(text, 64, cpu_node, NULL);
         CHECK(node >= IOCORE_NODE_UNKNOWN);
+        bool found = owner_parse_cgroup(text, name) == 0;
+        CHECK(found == (name[0] != '\0') && strnlen(name, sizeof name) < sizeof name);
+        for (const char *c = name; *c; c++)
+                CHECK(*c > 0x20 && *c < 0x7f);
         if (owner_parse_name(data, size, name) == 0)
                 CHECK(strnlen(name, sizeof name) > 0 && strnlen(name, sizeof name) < sizeof name);
         free(text);

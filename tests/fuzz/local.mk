@@ -29,6 +29,7 @@ EXTRA_DIST += \
 	tests/fuzz/corpus/attributes/list-created \
 	tests/fuzz/corpus/attributes/list-devices \
 	tests/fuzz/corpus/attributes/list-queues \
+	tests/fuzz/corpus/attributes/owner-cgroup \
 	tests/fuzz/corpus/attributes/owner-cmdline \
 	tests/fuzz/corpus/attributes/owner-status \
 	tests/fuzz/corpus/attributes/owner-status-negative \

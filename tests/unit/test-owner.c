@@ -94,6 +94,59 @@ static void what_has_no_usable_name_has_none(void **state) {
         assert_string_equal(name, "");
 }
 
+static const char *machine_of(const char *text) {
+        static char name[IOCORE_NAME_MAX];
+        int r = owner_parse_cgroup(text, name);
+        assert_true(r == 0 || name[0] == '\0');
+        return r == 0 ? name : r == -ENOENT ? "(none)" : r == -EINVAL ? "(bad)" : "(?)";
+}
+
+static void a_cgroup_tells_the_machine(void **state) {
+        (void) state;
+        assert_string_equal(machine_of("0::/machine.slice/machine-qemu\\x2d3\\x2dweb\\x2d1.scope/libvirt/emulator\n"), "web-1");
+        assert_string_equal(machine_of("0::/machine.slice/machine-qemu\\x2d12\\x2ddb.scope\n"), "db");
+        assert_string_equal(machine_of("0::/machine.slice/machine-lxc\\x2d77\\x2dbox.scope/init.scope\n"), "box");
+        assert_string_equal(machine_of("12:cpuset:/machine/qemu-3-web.libvirt-qemu/emulator\n11:memory:/machine/qemu-3-web.libvirt-qemu\n0::/\n"), "web");
+        assert_string_equal(machine_of("0::/\n5:cpuset:/machine.partition/db.libvirt-lxc\n"), "db");
+        assert_string_equal(machine_of("1:name=systemd:/machine.slice/machine-qemu\\x2d1\\x2da.b.scope\n"), "a.b");
+        /* machined's own, not libvirt's */
+        assert_string_equal(machine_of("0::/machine.slice/machine-guest.scope/payload"), "guest");
+        /* numbers and dashes of the name itself stay */
+        assert_string_equal(machine_of("0::/machine.slice/machine-qemu\\x2d3\\x2d7\\x2d7.scope\n"), "7-7");
+        assert_string_equal(machine_of("0::/machine.slice/machine-qemu\\x2d3.scope\n"), "qemu-3");
+        assert_string_equal(machine_of("0::/machine.slice/machine-qemu\\x2d3\\x2d.scope\n"), "qemu-3-");
+        /* a cgroup that was removed while a thread of it still ends */
+        assert_string_equal(machine_of("0::/machine.slice/machine-qemu\\x2d3\\x2dweb.scope (deleted)\n"), "web");
+}
+
+static void other_cgroups_tell_nothing(void **state) {
+        (void) state;
+        static const char *const texts[] = { "", "\n", "0::/\n", "0::", "::::\n", "/", "0::/system.slice/ssh.service\n", "0::/machine.slice\n", "0::/machine-.scope\n",
+                                             "0::/machine-web.slice\n", "0::/user.slice/machine-x.scopes\n", "0::/Machine-web.scope\n" };
+        for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+                assert_string_equal(machine_of(texts[i]), "(none)");
+}
+
+static void hostile_cgroup_names_are_refused(void **state) {
+        char text[1024];
+        (void) state;
+        static const char *const names[] = { "a\\x0ab", "a\\x00b", "a\\x1bb", "a\\xffb", "a\\x7f", "a\\x", "a\\x2", "a\\x2D", "a\\n", "a\\", "a\\x2gb", "a b", "a\tb", "g\xc3\xa4st" };
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+                snprintf(text, sizeof text, "0::/machine.slice/machine-%s.scope/emulator\n", names[i]);
+                assert_string_equal(machine_of(text), "(bad)");
+                snprintf(text, sizeof text, "3:cpuset:/machine/%s.libvirt-qemu\n", names[i]);
+                assert_string_equal(machine_of(text), "(bad)");
+        }
+        memset(text, 0, sizeof text);
+        strcpy(text, "0::/machine-");
+        memset(text + strlen(text), 'x', 500);
+        strcat(text, ".scope\n");
+        assert_string_equal(machine_of(text), "(bad)");
+        assert_string_equal(machine_of("0::/.libvirt-qemu\n"), "(bad)");
+        /* what a guest's process could make below its own cgroup does not count */
+        assert_string_equal(machine_of("0::/machine.slice/machine-qemu\\x2d3\\x2dweb.scope/machine-other.scope\n"), "web");
+}
+
 static int set_up(void **state) {
         *state = fake_context_new();
         return 0;
@@ -111,6 +164,25 @@ static void an_owner_is_read_from_proc(void **state) {
         fixture_write(context, "proc/42/cmdline", "cat");
         assert_int_equal(owner_read(&fake_services, context, 42, &owner), 0);
         assert_int_equal(owner.node, 1);
+        assert_string_equal(owner.domain, "");
+}
+
+static void an_owner_without_a_name_has_that_of_its_cgroup(void **state) {
+        struct iocore_context *context = *state;
+        char name[IOCORE_NAME_MAX];
+        struct owner owner;
+        fixture_write(context, "proc/42/status", "Name:\tch-remote\nMems_allowed_list:\t1\n");
+        fixture_write(context, "proc/42/cmdline", "cloud-hypervisor");
+        fixture_write(context, "proc/42/cgroup", "0::/machine.slice/machine-qemu\\x2d3\\x2dweb.scope\n");
+        assert_int_equal(owner_read(&fake_services, context, 42, &owner), 0);
+        assert_string_equal(owner.domain, "web");
+        /* a thread that outlives its owner */
+        assert_int_equal(owner_read_cgroup(&fake_services, context, 42, name), 0);
+        assert_string_equal(name, "web");
+        assert_int_equal(owner_read_cgroup(&fake_services, context, 43, name), -ESRCH);
+        assert_string_equal(name, "");
+        fixture_write(context, "proc/42/cgroup", "0::/\n");
+        assert_int_equal(owner_read(&fake_services, context, 42, &owner), 0);
         assert_string_equal(owner.domain, "");
 }
 
@@ -134,7 +206,11 @@ int main(void) {
                 cmocka_unit_test(names_are_found_in_both_spellings),
                 cmocka_unit_test(a_double_comma_is_a_comma_of_the_name),
                 cmocka_unit_test(what_has_no_usable_name_has_none),
+                cmocka_unit_test(a_cgroup_tells_the_machine),
+                cmocka_unit_test(other_cgroups_tell_nothing),
+                cmocka_unit_test(hostile_cgroup_names_are_refused),
                 cmocka_unit_test_setup_teardown(an_owner_is_read_from_proc, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(an_owner_without_a_name_has_that_of_its_cgroup, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(an_owner_that_is_gone_is_unknown, set_up, tear_down),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
