@@ -182,13 +182,22 @@ static bool take_option(struct matching *matching, const struct owner_option *op
         return true;
 }
 
+/* Each option says how many workers it makes, and of a tap which it is. */
+static bool can_be_placed(const struct owner_option *option) {
+        if (option->opaque || (option->n_vhost_fds > 0 && (!option->vhost || option->n_vhost_fds != option->n_pairs)))
+                return false;
+        if (option->kind != VHOST_NET)
+                return option->n_fds == 0;
+        return option->n_fds > 0 ? option->n_fds == option->n_pairs : option->tap[0] != '\0';
+}
+
 /* Backends are made before devices, whatever their order on the line. */
 static bool take_command_line(struct matching *matching) {
         const struct owner_files *files = matching->files;
 
         /* one that cannot be placed among them makes the order of all others worthless */
         for (size_t i = 0; i < files->n_options; i++)
-                if (files->options[i].opaque)
+                if (!can_be_placed(&files->options[i]))
                         return true;
         for (size_t i = 0; i < files->n_options; i++)
                 if (files->options[i].kind == VHOST_NET && !take_option(matching, &files->options[i]))

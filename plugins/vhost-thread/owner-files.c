@@ -12,7 +12,7 @@
 #include "thread-info.h"
 
 enum {
-        FILES_MAX = 32768,           /* open files of one owner that are looked at: 30 ms at 1 us for a readlink */
+        FILES_MAX = 16384,           /* open files of one owner that are looked at: 16 ms at 1 us for a readlink */
         LINK_MAX_LENGTH = 64,        /* longer ones are nothing of vhost */
         INFO_FILE_MAX = 4096,
         COMMAND_LINE_MAX = 1 << 18,

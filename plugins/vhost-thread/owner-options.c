@@ -114,9 +114,11 @@ static void read_tap(const struct argument *argument, struct owner_option *optio
         }
         understood &= option->n_vhost_fds == 0 || option->n_vhost_fds == option->n_pairs;
         option->opaque = !understood && option->vhost;
+        if (!option->vhost)
+                option->n_vhost_fds = 0;
         /* nothing can be told of a tap without vhost that is not understood, and nothing needs to */
         if (!understood && !option->vhost)
-                option->n_fds = option->n_vhost_fds = 0;
+                option->n_fds = 0;
 }
 
 static void read_other(const struct argument *argument, struct owner_option *option) {

@@ -17,6 +17,15 @@ tests_fuzz_fuzz_thread_info_LDADD = libvhost-thread.la
 tests_fuzz_fuzz_thread_info_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 endif
 
+EXTRA_DIST += tests/fuzz/corpus/identity/libvirt tests/fuzz/corpus/identity/plain tests/fuzz/corpus/identity/cut-off tests/fuzz/corpus/identity/info \
+	tests/fuzz/corpus/identity/info-twice tests/fuzz/corpus/identity/link tests/fuzz/corpus/identity/counters tests/fuzz/corpus/identity/error
+if FUZZERS
+check_PROGRAMS += tests/fuzz/fuzz-identity
+tests_fuzz_fuzz_identity_SOURCES = tests/fuzz/fuzz-identity.c
+tests_fuzz_fuzz_identity_LDADD = libvhost-thread.la
+tests_fuzz_fuzz_identity_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+endif
+
 EXTRA_DIST += tests/fuzz/corpus/scenario/small tests/fuzz/corpus/scenario/overload tests/fuzz/corpus/scenario/everything tests/fuzz/corpus/scenario/extremes
 if FUZZERS
 check_PROGRAMS += tests/fuzz/fuzz-scenario

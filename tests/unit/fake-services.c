@@ -67,6 +67,16 @@ KIND(device)
 KIND(unit)
 KIND(queue)
 
+/* As the daemon's: which pair a unit is, is not known until it is said. */
+static struct iocore_unit *unit_add_without_pair(struct iocore_context *context, const char *id) {
+        size_t n = context->n_units;
+        struct iocore_unit *unit = unit_add(context, id);
+
+        if (unit && context->n_units > n)
+                unit->queue_pair = -1;
+        return unit;
+}
+
 static int fake_open_path(struct iocore_context *context, const char *path, int flags) {
         return root_open(context->root, path, flags);
 }
@@ -146,7 +156,7 @@ const struct iocore_services fake_services = {
         .log = fake_log,
         .worker_add = worker_add,
         .device_add = device_add,
-        .unit_add = unit_add,
+        .unit_add = unit_add_without_pair,
         .queue_add = queue_add,
         .worker_remove = worker_remove,
         .device_remove = device_remove,

@@ -148,3 +148,18 @@ EXTRA_tests_unit_test_engine_DEPENDENCIES = tests/unit/toy.la
 # a path to be installed to, which it never is, makes a shared object of it
 tests_unit_toy_la_LDFLAGS = $(plugin_ldflags) -rpath $(plugindir)
 endif
+
+if HAVE_CMOCKA
+unit_programs += tests/unit/test-identity-match
+tests_unit_test_identity_match_SOURCES = tests/unit/test-identity-match.c
+tests_unit_test_identity_match_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_identity_match_LDADD = libvhost-thread.la libiocored.la $(CMOCKA_LIBS)
+unit_programs += tests/unit/test-tap-counters tests/unit/test-identity
+tests_unit_test_tap_counters_SOURCES = tests/unit/test-tap-counters.c tests/unit/tap-messages.c tests/unit/tap-messages.h
+tests_unit_test_tap_counters_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_tap_counters_LDADD = libvhost-thread.la libiocored.la $(CMOCKA_LIBS)
+tests_unit_test_identity_SOURCES = tests/unit/test-identity.c tests/unit/tap-messages.c tests/unit/tap-messages.h tests/unit/fake-services.c tests/unit/fake-services.h
+tests_unit_test_identity_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_identity_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray,--wrap=open
+tests_unit_test_identity_LDADD = libvhost-thread.la libiocored.la $(CMOCKA_LIBS)
+endif
