@@ -146,6 +146,8 @@ void show_field(const char *name, const char *format, ...) __attribute__((format
 void show_text(const char *string);
 /* Is the rule of a decision worth a word, or does its text begin with it anyway? */
 bool show_rule(const cJSON *decision);
+/* The text of an event, for a person: one that tells of a state comes without text when that is over. */
+const char *event_text(const char *kind, const char *text);
 /* Escape sequence for a word by its meaning ("" without colours), and the one that ends it. */
 const char *colour_of(const struct client *client, const char *word);
 const char *colour_end(const struct client *client);

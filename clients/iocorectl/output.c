@@ -64,6 +64,15 @@ bool show_rule(const cJSON *decision) {
         return length > 0 && !(strncmp(text, rule, length) == 0 && text[length] == ':');
 }
 
+const char *event_text(const char *kind, const char *text) {
+        static const char *const states[] = {"core-idle", "not-isolated", "blocked", "discovery"};
+
+        for (size_t i = 0; text[0] == '\0' && i < ELEMENTSOF(states); i++)
+                if (strcmp(kind, states[i]) == 0)
+                        return "no longer";
+        return text;
+}
+
 void show_field(const char *name, const char *format, ...) {
         char text[CELL_MAX];
         va_list arguments;

@@ -305,6 +305,7 @@ static int on_signal(sd_bus_message *message, void *userdata, sd_bus_error *erro
                 format_time((double) time(NULL) * 1e6, false, when, sizeof(when));
                 printf("%s %s%s%s ", when, object == id ? "decision " : "", object == id ? id : kind, object == id ? ":" : "");
                 show_text(object == id ? kind : object);
+                text = event_text(kind, text);
                 fputs(text[0] ? ": " : "", stdout);
                 show_text(text);
                 putchar('\n');

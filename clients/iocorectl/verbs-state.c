@@ -315,6 +315,7 @@ int verb_queues(struct client *client, char **arguments, int n) {
                 {"KICKS/S", "works_per_second", COLUMN_RATE, false, false},
                 {"WAIT", "wait", COLUMN_SHARE, false, false},
                 {"FULL/S", "ring_full_per_second", COLUMN_RATE, false, false},
+                {"DROPS/S", "drops_per_second", COLUMN_RATE, false, false},
                 {"STUCK/S", "stuck_per_second", COLUMN_RATE, false, false},
                 {"POLL", "poll", COLUMN_YES, false, false},
                 {"STATE", "state", COLUMN_WORD, false, false},

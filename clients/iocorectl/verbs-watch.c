@@ -83,7 +83,68 @@ static double total_load(const cJSON *state) {
 struct told {
         uint64_t id; /* newest decision that was looked at */
         char text[1024];
+        cJSON *events;  /* since the line before */
+        char event[512]; /* the last of them that is worth a word */
+        unsigned n_events;
 };
+
+/* What comes and goes is seen in the bars, and told with the decisions that follow from it. */
+static bool is_worth_a_word(const char *kind) {
+        static const char *const others[] = {"device-added",   "device-removed", "core-added", "core-removed", "domain-added",
+                                             "domain-removed", "domain-changed", "overrun",    "mode",         "reserved"};
+
+        for (size_t i = 0; i < ELEMENTSOF(others); i++)
+                if (strcmp(kind, others[i]) == 0)
+                        return false;
+        return true;
+}
+
+static int on_event(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+        struct told *told = userdata;
+        const char *kind, *object, *text;
+        cJSON *json;
+
+        (void) error;
+        if (sd_bus_message_read(message, "sss", &kind, &object, &text) < 0)
+                return 0;
+        json = cJSON_CreateObject();
+        cJSON_AddStringToObject(json, "kind", kind);
+        cJSON_AddStringToObject(json, "object", object);
+        cJSON_AddStringToObject(json, "text", text);
+        cJSON_AddItemToArray(told->events, json);
+        if (is_worth_a_word(kind)) {
+                text = event_text(kind, text);
+                (void) snprintf(told->event, sizeof(told->event), "%s%s%s%s%s", kind, object[0] ? " " : "", object, text[0] ? ": " : "", text);
+                told->n_events++;
+        }
+        return 0;
+}
+
+static int watch_events(struct client *client, struct told *told) {
+        int status = client_connect(client), r;
+
+        if (status != EXIT_OK)
+                return status;
+        r = sd_bus_match_signal(client->bus, NULL, IOCORE_BUS_NAME, IOCORE_BUS_ROOT, IOCORE_BUS_MANAGER, "Event", on_event, told);
+        return r < 0 ? client_error(client, &SD_BUS_ERROR_NULL, r) : EXIT_OK;
+}
+
+/* Reads what has come since the line before. */
+static int look_at_events(struct client *client, struct told *told) {
+        int r;
+
+        cJSON_Delete(told->events);
+        told->events = cJSON_CreateArray();
+        told->event[0] = '\0';
+        told->n_events = 0;
+        while ((r = sd_bus_process(client->bus, NULL)) > 0)
+                ;
+        return r < 0 ? client_error(client, &SD_BUS_ERROR_NULL, r) : EXIT_OK;
+}
+
+static void forget_events(struct told *told) {
+        cJSON_Delete(told->events);
+}
 
 /* The number of I/O cores matters more than where a unit is, and that more than any other knob. */
 static int weight(const cJSON *decision) {
@@ -124,6 +185,18 @@ static int look_at_decisions(struct client *client, struct told *told) {
         return EXIT_OK;
 }
 
+/* An event is told once; the decision stays until there is a newer one. */
+static void append_told(const struct told *told, char *ret, size_t size) {
+        char more[32] = "";
+
+        if (told->n_events > 1)
+                (void) snprintf(more, sizeof(more), " (and %u more)", told->n_events - 1);
+        if (told->event[0])
+                (void) snprintf(ret, size, "  %s%s", told->event, more);
+        else
+                (void) snprintf(ret, size, "%s", told->text);
+}
+
 /* The first line tells what was last, whenever that was. */
 static void look_back(const cJSON *state, struct told *told) {
         const cJSON *decision = cJSON_GetObjectItemCaseSensitive(state, "last_decision");
@@ -152,8 +225,8 @@ static void show_line(const cJSON *state, const struct told *told, bool utf8) {
         }
         fputs(line.text, stdout);
 
-        if (told->text[0]) {
-                (void) snprintf(text, sizeof(text), "%s", told->text);
+        append_told(told, text, sizeof(text));
+        if (text[0]) {
                 if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0)
                         text[fitting(text, window.ws_col > line.columns ? window.ws_col - line.columns : 0)] = '\0';
                 show_text(text);
@@ -162,7 +235,7 @@ static void show_line(const cJSON *state, const struct told *told, bool utf8) {
         (void) fflush(stdout);
 }
 
-static int show_json_line(const cJSON *state) {
+static int show_json_line(const cJSON *state, const struct told *told) {
         _cleanup_(json_freep) cJSON *json = cJSON_CreateObject();
         const cJSON *decision = cJSON_GetObjectItemCaseSensitive(state, "last_decision"), *core;
         cJSON *cores;
@@ -179,18 +252,22 @@ static int show_json_line(const cJSON *state) {
         }
         if (decision)
                 cJSON_AddItemToObject(json, "last_decision", cJSON_Duplicate(decision, true));
+        cJSON_AddItemToObject(json, "events", cJSON_Duplicate(told->events, true));
         return show_json(json, true);
 }
 
 int verb_watch(struct client *client, char **arguments, int n) {
         static char *sections[] = {(char *) "nodes", (char *) "cores", NULL};
         const bool utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
-        struct told told = {.id = 0};
+        _cleanup_(forget_events) struct told told = {.id = 0};
         struct timespec next;
-        int status = EXIT_OK;
+        int status;
 
         (void) arguments, (void) n;
         client->follow = true;
+        status = watch_events(client, &told);
+        if (status != EXIT_OK)
+                return status;
         (void) clock_gettime(CLOCK_MONOTONIC, &next);
         if (!client->json && !client->no_legend)
                 printf("I/O load in cores; for each node the number of its I/O cores and a bar: %s an I/O core by its load, %s a CPU left "
@@ -208,10 +285,12 @@ int verb_watch(struct client *client, char **arguments, int n) {
                                 ;
                 }
                 status = client_state(client, sections, &state);
+                if (status == EXIT_OK)
+                        status = look_at_events(client, &told);
                 if (status != EXIT_OK)
                         break;
                 if (client->json) {
-                        status = show_json_line(state);
+                        status = show_json_line(state, &told);
                         continue;
                 }
                 if (i == 0)

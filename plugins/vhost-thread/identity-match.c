@@ -69,12 +69,11 @@ static struct match_device *add_device(struct matching *matching, enum vhost_kin
         return device;
 }
 
-/* One more worker of the device that was added last. */
-static void add_slot(struct matching *matching, int vhost_fd) {
-        struct match_device *device = &matching->devices[matching->n_devices - 1];
+/* One more worker of the device. */
+static void add_slot(struct matching *matching, struct match_device *device, int vhost_fd) {
         int pair = device->kind == VHOST_NET ? (int) device->n_pairs : -1;
         device->n_pairs++;
-        matching->slots[matching->n_slots++] = (struct slot) { (int) matching->n_devices - 1, pair, vhost_fd };
+        matching->slots[matching->n_slots++] = (struct slot) { (int) (device - matching->devices), pair, vhost_fd };
 }
 
 /* --- what the command line accounts for */
@@ -178,7 +177,7 @@ static bool take_option(struct matching *matching, const struct owner_option *op
         memcpy(device->tap, tap ? tap->tap : option->tap, sizeof device->tap);
         device->macvtap = tap ? tap->macvtap : 0;
         for (unsigned i = 0; i < option->n_pairs; i++)
-                add_slot(matching, option->n_vhost_fds > 0 ? option->vhost_fds[i] : -1);
+                add_slot(matching, device, option->n_vhost_fds > 0 ? option->vhost_fds[i] : -1);
         return true;
 }
 
@@ -210,7 +209,21 @@ static bool take_command_line(struct matching *matching) {
 
 /* --- what is left: plugged in later, or of an owner whose command line says nothing */
 
-static bool take_one_tap(struct matching *matching, size_t n_vhost) {
+/* A tap of the command line that got more queues later is still one device. */
+static struct match_device *device_of_tap(struct matching *matching, const struct owner_file *tap) {
+        for (size_t i = 0; i < matching->n_devices; i++) {
+                struct match_device *device = &matching->devices[i];
+                if (device->kind == VHOST_NET && device->macvtap == tap->macvtap && strcmp(device->tap, tap->tap) == 0 &&
+                    (tap->macvtap > 0 || tap->tap[0] != '\0'))
+                        return device;
+        }
+        struct match_device *device = add_device(matching, VHOST_NET);
+        memcpy(device->tap, tap->tap, sizeof device->tap);
+        device->macvtap = tap->macvtap;
+        return device;
+}
+
+static bool take_one_tap(struct matching *matching, size_t n_vhost, struct match_device **ret) {
         const struct owner_file *tap = NULL;
         size_t n_queues = 0;
 
@@ -227,13 +240,12 @@ static bool take_one_tap(struct matching *matching, size_t n_vhost) {
                 return cannot_tell(matching, "none of the open files of its owner is a tap");
         if (n_queues != n_vhost)
                 return cannot_tell(matching, "%zu vhost-net devices, %zu queues of %.*s", n_vhost, n_queues, TAP_NAME_SIZE, tap->tap);
-        struct match_device *device = add_device(matching, VHOST_NET);
-        memcpy(device->tap, tap->tap, sizeof device->tap);
-        device->macvtap = tap->macvtap;
+        *ret = device_of_tap(matching, tap);
         return true;
 }
 
 static bool take_rest(struct matching *matching) {
+        struct match_device *device = NULL;
         size_t rest = 0;
         enum vhost_kind kind = VHOST_NET;
 
@@ -244,7 +256,7 @@ static bool take_rest(struct matching *matching) {
                         kind = (enum vhost_kind) i;
                 rest += matching->n_unclaimed[i];
         }
-        if (rest > 0 && kind == VHOST_NET && !take_one_tap(matching, rest))
+        if (rest > 0 && kind == VHOST_NET && !take_one_tap(matching, rest, &device))
                 return false;
         /* where the owner opened some by itself, which numbers those have is not known */
         bool numbers_known = true;
@@ -256,8 +268,8 @@ static bool take_rest(struct matching *matching) {
                 if (matching->sorted[i]->is_tap || matching->claimed[i] || matching->sorted[i]->kind != kind)
                         continue;
                 if (kind != VHOST_NET)
-                        (void) add_device(matching, kind);
-                add_slot(matching, numbers_known ? matching->sorted[i]->fd : -1);
+                        device = add_device(matching, kind);
+                add_slot(matching, device, numbers_known ? matching->sorted[i]->fd : -1);
                 taken++;
         }
         return true;
@@ -278,7 +290,7 @@ static bool take_lone_scsi(struct matching *matching) {
                 if (!files->files[i].is_tap)
                         fd = files->files[i].fd;
         while (matching->n_slots < matching->n_workers)
-                add_slot(matching, matching->n_slots == 0 ? fd : -1);
+                add_slot(matching, device, matching->n_slots == 0 ? fd : -1);
         return true;
 }
 

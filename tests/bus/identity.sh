@@ -49,6 +49,36 @@ test_doctor() {
   is "$(answer daemon) $(answer can-poll)" "$1" "$2"
 }
 
+# what a plugin tells reaches those who follow
+test_told() {
+  begin_monitor
+  follow_in_background events --count 1
+  wait_until 10 grep -q . <(ctl status) # the follower subscribes before it asks for anything
+  "$dir/iocorectl" watch --interval 0.1 --json >"$dir/watched" 2>&1 &
+  watcher_pid=$!
+  "$dir/iocorectl" watch --interval 0.1 --no-legend >"$dir/watched-table" 2>&1 &
+  table_pid=$!
+  wait_until 10 lines "$dir/watched" 1 && wait_until 10 lines "$dir/watched-table" 1
+  echo $'not-isolated 4711.9 is bound to CPU 3 by hand\xff' >"$dir/tell"
+  holds "an event of a plugin is a signal" wait_until 10 told \
+    '.member == "Event" and .payload.data == ["not-isolated", "4711.9", "is bound to CPU 3 by hand?"]'
+  holds "events ends after --count lines" wait_until 10 ended "$follower_pid"
+  grep -qE '^[0-9:]{8} not-isolated 4711.9: is bound to CPU 3 by hand\?$' "$dir/followed"
+  ok $? "events shows kind, object and reason"
+  holds "watch has the event with --json" wait_until 10 grep -q '"events":\[{"kind":"not-isolated","object":"4711.9"' "$dir/watched"
+  holds "and without" wait_until 10 grep -qE '  not-isolated 4711.9: is bound to CPU 3 by hand\?$' "$dir/watched-table"
+  follow_in_background events --count 1
+  wait_until 10 grep -q . <(ctl status)
+  echo 'not-isolated 4711.9 ' >"$dir/tell"
+  wait_until 10 ended "$follower_pid"
+  grep -qE '^[0-9:]{8} not-isolated 4711.9: no longer$' "$dir/followed"
+  ok $? "and when it is over, that too"
+  kill "$watcher_pid" "$table_pid"
+  wait "$watcher_pid" "$table_pid" 2>/dev/null
+  end_monitor
+  : >"$dir/tell"
+}
+
 test_identity() {
   local worker=/org/iocore1/worker/t_2e102 unknown=/org/iocore1/worker/t_2e103 unit=/org/iocore1/unit/t_2e102
 
@@ -107,6 +137,7 @@ END
   grep -qx '      cannot  poll: this host cannot poll' "$dir/status"
   ok $? "status says what the host cannot do, and why"
   is "$(get /org/iocore1 org.iocore1.Manager Unavailable | jq -r .poll)" "this host cannot poll" "and so does the property Unavailable"
+  test_told
   test_doctor "yes no" "with a daemon it tells what that cannot do"
   stop_daemon TERM
   ctl doctor --root "$dir/host" --bus "$DBUS_SYSTEM_BUS_ADDRESS" --json >"$dir/doctor.json" 2>"$dir/doctor.err"

@@ -17,6 +17,19 @@ readable() {
   [ "${n:-0}" -ge "$3" ] || { echo "${n:-no} properties"; return 1; }
 }
 
+# events_documented: every kind of event that the daemon and its plugins tell is in the manual
+events_documented() {
+  local kind missing=
+  while read -r kind; do
+    grep -qE "^\\.It Li (.* )?$kind( |\$)" "$SOURCE/man/org.iocore1.5" || missing="$missing $kind"
+  done < <({
+    grep -rhoE '(engine_tell|[>.]tell)\([^,]+, "[a-z-]+"' "$SOURCE/daemon" "$SOURCE/plugins" --include='*.c' | sed 's/.*"\(.*\)"/\1/'
+    grep -hoE 'bus_event\([^,]+, "[a-z-]+"' "$SOURCE"/daemon/bus/*.c | sed 's/.*"\(.*\)"/\1/'
+    sed -n '/^static const char \*event_name/,/^}/ s/"/\n/gp' "$SOURCE/daemon/epoch.c" | grep -E '^[a-z]+-[a-z]+$'
+  } | sort -u)
+  [ -z "$missing" ] || { echo "not in org.iocore1(5):$missing"; return 1; }
+}
+
 members() { busctl --system introspect org.iocore1 /org/iocore1 org.iocore1.Manager | awk '$2 == "'"$1"'"' | wc -l; }
 
 test_objects() {
@@ -45,6 +58,7 @@ test_objects() {
     holds "all members of org.iocore1.$class are in the manual" documented "/org/iocore1/$path" "org.iocore1.$class"
   done
   holds "all members of org.iocore1.Manager are in the manual" documented /org/iocore1 org.iocore1.Manager
+  holds "all kinds of events are in the manual" events_documented
   is "$(members method)" 15 "the Manager has its methods"
   is "$(members signal)" 2 "the Manager has its signals"
   is "$(get /org/iocore1/unit/d_2e1 org.iocore1.Unit Device)" '["d.1","/org/iocore1/device/d_2e1"]' "a reference is id and path"
