@@ -178,5 +178,5 @@ const char *sim_unavailable(void *state, const char *kind) {
         for (size_t i = 0; i < ELEMENTSOF(sim_knobs); i++)
                 if (strcmp(kind, sim_knobs[i].kind) == 0)
                         return NULL;
-        return strcmp(kind, "grow") == 0 ? NULL : "the simulated host has no such knob";
+        return strcmp(kind, "grow") == 0 || strcmp(kind, "rights") == 0 ? NULL : "the simulated host has no such knob";
 }

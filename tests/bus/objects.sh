@@ -30,6 +30,19 @@ events_documented() {
   [ -z "$missing" ] || { echo "not in org.iocore1(5):$missing"; return 1; }
 }
 
+# options_documented: every option that a plugin asks for is in the manual, and every one in the manual is asked for
+options_documented() {
+  local plugin option wrong=
+  while read -r plugin option; do
+    grep -qE "^\\.It Cm $option No of $plugin\$" "$SOURCE/man/iocored.conf.5" || wrong="$wrong $plugin/$option"
+  done < <(cd "$SOURCE/plugins" && grep -oE '(option(_bool)?\([^"]*context, |define OPTION )"[a-z-]+"' -r vhost-sysfs vhost-thread systemd cpu sim --include='*.c' |
+    sed -E 's,^([^/]*)/.*"(.*)"$,\1 \2,' | sort -u)
+  while read -r option plugin; do
+    grep -rqF "\"$option\"" "$SOURCE/plugins/$plugin" --include='*.c' || wrong="$wrong $option"
+  done < <(sed -nE 's/^\.It Cm ([a-z-]+) No of ([a-z-]+)$/\1 \2/p' "$SOURCE/man/iocored.conf.5")
+  [ -z "$wrong" ] || { echo "iocored.conf(5) and the plugins differ:$wrong"; return 1; }
+}
+
 members() { busctl --system introspect org.iocore1 /org/iocore1 org.iocore1.Manager | awk '$2 == "'"$1"'"' | wc -l; }
 
 test_objects() {
@@ -58,6 +71,7 @@ test_objects() {
     holds "all members of org.iocore1.$class are in the manual" documented "/org/iocore1/$path" "org.iocore1.$class"
   done
   holds "all members of org.iocore1.Manager are in the manual" documented /org/iocore1 org.iocore1.Manager
+  holds "iocored.conf(5) has the options of plugins, and no others" options_documented
   holds "all kinds of events are in the manual" events_documented
   is "$(members method)" 15 "the Manager has its methods"
   is "$(members signal)" 2 "the Manager has its signals"
