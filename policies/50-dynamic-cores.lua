@@ -14,11 +14,14 @@ local LOOK_FOR_UNPLACED = 10 -- epochs between two looks for idle units without 
 local MAX_WAIT = 64          -- epochs at most between two requests that are refused
 local REGRET = 60            -- seconds within which growing again means that the shrink was wrong
 local MAX_PATIENCE = 32      -- by how much shrinking may be slowed down
+local MINUTE = 60            -- seconds in which a node gives back two cores at most, and none after it had to take one back
+local WORTH_MOVING = 0.02    -- load from which a unit takes something off a full core when it leaves
 
 local function state_of(node)
   local state = nodes[node.id]
   if not state then
-    state = { cores = node.io.cores, hot = 0, calm = 0, idle = 0, asked = 0, not_before = 0, patience = 1, shrunk_at = -math.huge }
+    state = { cores = node.io.cores, hot = 0, calm = 0, idle = 0, asked = 0, not_before = 0, patience = 1, shrunk_at = -math.huge,
+      shrunk_before = -math.huge, regrown_at = -math.huge }
     nodes[node.id] = state
   end
   return state
@@ -38,9 +41,10 @@ local function note_change(state, host, cores)
     if host.time - state.shrunk_at < REGRET then
       state.patience = math.min(state.patience * 4, MAX_PATIENCE)
     end
+    if host.time - state.shrunk_at < 10 * REGRET then state.regrown_at = host.time end
   else
     if host.time - state.shrunk_at > 10 * REGRET then state.patience = 1 end
-    state.shrunk_at = host.time
+    state.shrunk_at, state.shrunk_before = host.time, state.shrunk_at
   end
   state.cores, state.hot, state.calm, state.idle, state.asked, state.not_before = cores, 0, 0, 0, 0, 0
 end
@@ -98,13 +102,43 @@ local function relieve(host, p, candidates)
   crowded = 0
 end
 
+-- How long the units of the node's I/O cores wait, as a share of the time that they want; and whether there is something to be spread: one unit alone
+-- fills one core and no more.
+local function look_at_cores(node)
+  local wait, divisible = 0, node.unplaced_load >= WORTH_MOVING
+  for core in node:cores() do
+    wait = wait + core.wait * core.load
+    if not divisible and core.n_units > 1 then
+      local n = 0
+      for _ in core:units { min_load = WORTH_MOVING } do n = n + 1 end
+      divisible = n > 1
+    end
+  end
+  return node.io.load > 0 and wait / node.io.load or 0, divisible
+end
+
+-- Where CPUs are shared with others (a host that is a VM itself) a core never looks quite full, but its units wait for it.
+local function fullness(node, p)
+  local io = node.io
+  local full, nearly = io.idle < p.grow_below_idle, io.idle < p.grow_waiting_below * io.cores
+  if not full and not nearly then return false, 0 end
+  local wait, divisible = look_at_cores(node)
+  return divisible and (full or wait >= p.grow_wait), wait
+end
+
+-- A load that has just fallen comes in bursts still: there must be more to it than to the first time.
+local function grow_epochs(host, p, state)
+  return host.time - state.shrunk_at < REGRET and p.grow_epochs + 2 or p.grow_epochs
+end
+
 local function grow(host, node, p, state)
   local io = node.io
-  state.hot = count(io.idle < p.grow_below_idle and vm_can_spare(node, p, 0), state.hot)
-  if state.hot < p.grow_epochs or host.epoch < state.not_before then return end
+  local full, wait = fullness(node, p)
+  state.hot = count(full and vm_can_spare(node, p, 0), state.hot)
+  if state.hot < grow_epochs(host, p, state) or host.epoch < state.not_before then return end
   node:grow {
-    reason = string.format("I/O cores are full: %.2f of %d cores idle, less than %.2f", io.idle, io.cores, p.grow_below_idle),
-    evidence = { idle = io.idle, grow_below_idle = p.grow_below_idle, load = io.load, cores = io.cores, epochs = state.hot, vm_idle = node.vm.idle },
+    reason = string.format("I/O cores are full: %.2f of %d cores idle, units wait for %.0f %% of the time they want", io.idle, io.cores, 100 * wait),
+    evidence = { idle = io.idle, grow_below_idle = p.grow_below_idle, wait = wait, load = io.load, cores = io.cores, epochs = state.hot, vm_idle = node.vm.idle },
     trial = p.prove_growth and { measure = "bytes_per_second", better = "higher" } or nil,
   }
   note_request(state, host)
@@ -124,6 +158,7 @@ end
 
 local function ask_shrink(host, node, p, state, epochs, limit)
   if epochs < p.shrink_epochs * state.patience or host.epoch < state.not_before then return end
+  if host.time - state.shrunk_before < MINUTE or host.time - state.regrown_at < MINUTE then return end
   local core = dispensable(node)
   if not core then return end
   local io = node.io
@@ -182,6 +217,9 @@ return policy {
     stop_load = { default = 0.1, min = 0, max = 1, unit = "cores", doc = "Load below which the last I/O core is given back." },
     release_last = { default = true, doc = "Whether the last I/O core of a node may be given back." },
     grow_below_idle = { default = 0.12, min = 0, max = 1, unit = "cores", doc = "Idle time of all I/O cores of a node together below which it gets one more." },
+    grow_wait = { default = 0.25, min = 0, max = 1,
+      doc = "Share of the time that units wait for their I/O cores, where that is known, from which nearly full ones are full." },
+    grow_waiting_below = { default = 0.35, min = 0, max = 1, doc = "Share of the I/O cores' time that is idle below which they are nearly full." },
     grow_epochs = { default = 2, min = 1, max = 1000, unit = "epochs", doc = "For how long a reason to grow must hold." },
     vm_idle = { default = 1, min = 0, max = 64, unit = "cores", doc = "VM cores of the node grow only while more than this is idle there, where that is known." },
     shrink_fill = { default = 0.7, min = 0.1, max = 0.9, doc = "How full the remaining I/O cores may be after one was given back." },

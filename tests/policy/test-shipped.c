@@ -338,8 +338,8 @@ static void what_is_refused_is_asked_for_ever_more_rarely(void **state) {
         (void) state;
         start(&fixture, 1, 8, "50-dynamic-cores.lua");
         fixture_set_core(&fixture, 0, true, true);
-        add_units(&fixture, 1, 0, 1);
-        fixture.host.units[0]->core = 0;
+        add_units(&fixture, 2, 0, 0.5);
+        fixture.host.units[0]->core = fixture.host.units[1]->core = 0;
         for (unsigned i = 0; i < 1000; i++) {
                 fixture_epoch(&fixture);
                 asked += (unsigned) fixture.intents.n;

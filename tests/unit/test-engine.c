@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -501,6 +502,139 @@ static void a_cpu_that_was_offline_at_the_start_gets_its_place_when_it_comes(voi
         stop(fixture);
 }
 
+/* --- the shipped policies on a stock host --- */
+
+static bool all_on_cores(const struct fixture *fixture) {
+        for (unsigned i = 0; i < TOY_THREADS; i++)
+                if (fixture->toy.threads[i].exists && core_of(fixture, i) < 0)
+                        return false;
+        return true;
+}
+
+static void all_workers_are_on_io_cores_within_three_epochs_of_appearing(void **state) {
+        struct fixture *fixture = *state;
+        fixture->toy.announces = true;
+        start(fixture);
+        epochs(fixture, 20);
+        assert_int_equal(n_cores(fixture), 0);
+        for (unsigned i = 0; i < 8; i++)
+                add_thread(fixture, i, i < 4 ? 0.2 : 0, 0); /* idle ones, too */
+        epochs(fixture, 3);
+        assert_int_equal(n_cores(fixture), 1);
+        assert_true(all_on_cores(fixture));
+        stop(fixture);
+}
+
+static void a_worker_that_comes_is_placed_in_the_epoch_in_which_it_announces_itself(void **state) {
+        struct fixture *fixture = *state;
+        fixture->toy.announces = true;
+        add_thread(fixture, 0, 0.5, 0);
+        start(fixture);
+        epochs(fixture, 20);
+        assert_true(all_on_cores(fixture));
+        for (unsigned i = 1; i < 9; i++) {
+                add_thread(fixture, i, i % 2 ? 0.02 : 0, i == 5 ? IOCORE_NODE_UNKNOWN : 0);
+                epochs(fixture, 1);
+                assert_true(all_on_cores(fixture));
+                epochs(fixture, i);
+        }
+        stop(fixture);
+}
+
+static unsigned epochs_until_cores(struct fixture *fixture, unsigned wanted, unsigned at_most) {
+        unsigned n = 0;
+        while (n_cores(fixture) != wanted && n < at_most) {
+                epochs(fixture, 1);
+                n++;
+        }
+        return n;
+}
+
+/* Load rises until a core is full. */
+static void rise_and_expect_a_second_core(struct fixture *fixture) {
+        for (unsigned i = 0; i < 4; i++)
+                add_thread(fixture, i, 0.15, 0);
+        start(fixture);
+        epochs(fixture, 100);
+        assert_int_equal(n_cores(fixture), 1);
+        for (unsigned i = 0; i < 4; i++)
+                fixture->toy.threads[i].demand = 0.4;
+        assert_in_range(epochs_until_cores(fixture, 2, 50), 1, 5);
+        epochs(fixture, 5);
+        int on_first = 0;
+        for (unsigned i = 0; i < 4; i++)
+                on_first += core_of(fixture, i) == core_of(fixture, 0);
+        assert_int_equal(on_first, 2);
+}
+
+static void a_full_core_gets_a_second_one_within_five_epochs(void **state) {
+        struct fixture *fixture = *state;
+        rise_and_expect_a_second_core(fixture);
+        stop(fixture);
+}
+
+/* On an emulated machine no CPU ever looks full; that others wait for it tells. */
+static void a_core_that_never_looks_full_but_is_waited_for_gets_a_second_one_too(void **state) {
+        struct fixture *fixture = *state;
+        fixture->toy.stolen = 0.2;
+        rise_and_expect_a_second_core(fixture);
+        stop(fixture);
+}
+
+/* One thread cannot be on two CPUs. */
+static void a_core_that_one_worker_fills_gets_no_second_one(void **state) {
+        struct fixture *fixture = *state;
+        add_thread(fixture, 0, 1, 0);
+        add_thread(fixture, 1, 0, 0);
+        start(fixture);
+        epochs(fixture, 200);
+        assert_int_equal(n_cores(fixture), 1);
+        stop(fixture);
+}
+
+/* The most changes of the set of I/O cores within any minute. */
+static unsigned most_changes_in_a_minute(const struct fixture *fixture, uint64_t from) {
+        unsigned most = 0;
+        for (size_t i = 0; i < fixture->n_events; i++) {
+                unsigned n = 0;
+                for (size_t k = i; k < fixture->n_events && fixture->events[k].usec < fixture->events[i].usec + 60000000; k++)
+                        n += strcmp(fixture->events[k].kind, "core-added") == 0 || strcmp(fixture->events[k].kind, "core-removed") == 0;
+                if (fixture->events[i].usec >= from && n > most)
+                        most = n;
+        }
+        return most;
+}
+
+static double random_share(uint64_t *seed) {
+        *seed = *seed * 6364136223846793005u + 1442695040888963407u;
+        return (double) (*seed >> 40) / (double) (1u << 24);
+}
+
+static void when_the_load_falls_back_the_cores_do_so_without_flapping(void **state) {
+        struct fixture *fixture = *state;
+        const char *given = getenv("IOCORE_SEED");
+        uint64_t seed = given ? strtoull(given, NULL, 10) : (uint64_t) time(NULL);
+        printf("# seed %llu\n", (unsigned long long) seed);
+        for (unsigned round = 0; round < 4; round++) {
+                rise_and_expect_a_second_core(fixture);
+                uint64_t fell = fixture->now;
+                bool fell_back = false;
+                double level = 0.03 + 0.03 * round; /* of each of the four */
+                for (unsigned i = 0; i < 3000; i++) {
+                        for (unsigned k = 0; k < 4; k++)
+                                fixture->toy.threads[k].demand = level * 2 * random_share(&seed) + (random_share(&seed) < 0.03 ? 0.4 : 0);
+                        epochs(fixture, 1);
+                        fell_back = fell_back || n_cores(fixture) == 1;
+                }
+                assert_true(fell_back);
+                assert_in_range(n_cores(fixture), 1, 2); /* a burst now and then may be worth one */
+                assert_in_range(most_changes_in_a_minute(fixture, fell), 1, 2);
+                stop(fixture);
+                fixture->n_events = 0;
+                memset(fixture->toy.threads, 0, sizeof fixture->toy.threads);
+        }
+}
+
 /* --- reserved but idle --- */
 
 static void an_idle_io_core_is_told_once_until_it_works_again(void **state) {
@@ -544,6 +678,12 @@ int main(void) {
                 TEST(units_go_home_when_no_other_core_is_there),
                 TEST(a_restore_after_a_crash_knows_the_kernel_s_own_changes),
                 TEST(a_cpu_that_was_offline_at_the_start_gets_its_place_when_it_comes),
+                TEST_POLICIES(all_workers_are_on_io_cores_within_three_epochs_of_appearing),
+                TEST_POLICIES(a_worker_that_comes_is_placed_in_the_epoch_in_which_it_announces_itself),
+                TEST_POLICIES(a_full_core_gets_a_second_one_within_five_epochs),
+                TEST_POLICIES(a_core_that_never_looks_full_but_is_waited_for_gets_a_second_one_too),
+                TEST_POLICIES(a_core_that_one_worker_fills_gets_no_second_one),
+                TEST_POLICIES(when_the_load_falls_back_the_cores_do_so_without_flapping),
                 TEST(an_idle_io_core_is_told_once_until_it_works_again),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,7 +26,8 @@ static void run_step(struct toy *toy) {
                 struct toy_thread *thread = toy->threads + i;
                 if (!thread->exists || cpus[i] < 0)
                         continue;
-                double share = wanted[cpus[i]] > 1 ? 1 / wanted[cpus[i]] : 1;
+                double capacity = 1 - toy->stolen;
+                double share = wanted[cpus[i]] > capacity ? capacity / wanted[cpus[i]] : 1;
                 thread->run += (uint64_t) (thread->demand * share * STEP_USEC * 1000);
                 thread->wait += (uint64_t) (thread->demand * (1 - share) * STEP_USEC * 1000);
         }

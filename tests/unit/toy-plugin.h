@@ -25,6 +25,7 @@ struct toy {
         } threads[TOY_THREADS];
         unsigned char guests[TOY_GUESTS]; /* masks of threads that are no units: knob toy.cpus, object "g.N" */
         unsigned char online;
+        double stolen;            /* share of each CPU's time that the made-up kernel does not get */
         bool announces;           /* threads that came are known by announced(), not only by scan() */
         int announced_error;
         const char *rights;       /* what unavailable() says of "rights" */
