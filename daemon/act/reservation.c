@@ -122,6 +122,8 @@ int want_begin(struct actor *actor, const char *kind, const char *object, const 
         if (r >= 0)
                 r = hand_get(ret, live);
         if (r >= 0 && strcmp(live, value) == 0) {
+                /* A kernel may have made it so, a cpuset that changed; from now on it counts as set by iocored. */
+                (void) hand_settle(actor, ret, live);
                 forget(actor->reservation, kind, object);
                 return 0;
         }

@@ -95,3 +95,31 @@ bool affinity_within(const struct affinity_mask *mask, const struct affinity_mas
         CPU_AND_S(sizeof both.sets, both.sets, mask->sets, wider->sets);
         return CPU_COUNT_S(sizeof mask->sets, mask->sets) > 0 && CPU_EQUAL_S(sizeof both.sets, both.sets, mask->sets);
 }
+
+static int hexadecimal(char c) {
+        return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* From the end of the text on: CPU 0 is there. */
+int affinity_parse_groups(const char *text, size_t length, struct affinity_mask *ret) {
+        size_t cpu = 0, digits = 0;
+
+        memset(ret, 0, sizeof *ret);
+        for (size_t i = length; i-- > 0;) {
+                if (text[i] == ',') {
+                        /* between groups only: the lower one is whole */
+                        if (i == 0 || digits != 8)
+                                return -EINVAL;
+                        digits = 0;
+                        continue;
+                }
+                int value = hexadecimal(text[i]);
+                if (value < 0 || ++digits > 8 || cpu >= AFFINITY_CPUS_MAX)
+                        return -EINVAL;
+                for (size_t bit = 0; bit < 4; bit++)
+                        if (value & 1 << bit)
+                                CPU_SET_S(cpu + bit, sizeof ret->sets, ret->sets);
+                cpu += 4;
+        }
+        return affinity_is_empty(ret) ? -EINVAL : 0;
+}

@@ -20,6 +20,9 @@ struct affinity_calls {
         int (*get)(void *userdata, pid_t thread, struct affinity_mask *ret);
         int (*set)(void *userdata, pid_t thread, const struct affinity_mask *mask);
         void *userdata;
+        /* As `get`, with the CPUs that are offline now, which sched_getaffinity(2) leaves out (kernel/sched/core.c, sched_getaffinity(): cpus_mask and
+         * cpu_active_mask): what is put back must have them. NULL: the same as `get`. */
+        int (*get_whole)(void *userdata, pid_t thread, struct affinity_mask *ret);
 };
 
 /* The kernel's calls. */
@@ -35,5 +38,30 @@ int affinity_format(const struct affinity_mask *mask, char *ret, size_t size);
 int affinity_only_cpu(const struct affinity_mask *mask);
 /* True when `mask` has a CPU and none that is not in `wider`. */
 bool affinity_within(const struct affinity_mask *mask, const struct affinity_mask *wider);
+/* The kernel's own words for a mask in /proc/TID/status ("ff,ffffffff": hexadecimal, groups of 32 CPUs, highest first), `length` bytes of text. 0; -EINVAL:
+ * it is none, an empty one, or has CPUs beyond AFFINITY_CPUS_MAX. */
+int affinity_parse_groups(const char *text, size_t length, struct affinity_mask *ret);
+
+static inline bool affinity_has(const struct affinity_mask *mask, int cpu) {
+        return cpu >= 0 && cpu < AFFINITY_CPUS_MAX && CPU_ISSET_S((size_t) cpu, sizeof mask->sets, mask->sets);
+}
+static inline bool affinity_equal(const struct affinity_mask *a, const struct affinity_mask *b) {
+        return CPU_EQUAL_S(sizeof a->sets, a->sets, b->sets);
+}
+static inline bool affinity_is_empty(const struct affinity_mask *mask) {
+        return CPU_COUNT_S(sizeof mask->sets, mask->sets) == 0;
+}
+/* What both have. */
+static inline struct affinity_mask affinity_and(const struct affinity_mask *a, const struct affinity_mask *b) {
+        struct affinity_mask both;
+        CPU_AND_S(sizeof both.sets, both.sets, a->sets, b->sets);
+        return both;
+}
+/* What `a` has and `b` has not. */
+static inline struct affinity_mask affinity_minus(const struct affinity_mask *a, const struct affinity_mask *b) {
+        struct affinity_mask common = affinity_and(a, b), rest;
+        CPU_XOR_S(sizeof rest.sets, rest.sets, a->sets, common.sets);
+        return rest;
+}
 
 #endif

@@ -83,6 +83,8 @@ static void look_at(struct vhost_state *state, pid_t process, pid_t id) {
 static void heard(void *userdata, const struct connector_event *event) {
         if (event->kind == CONNECTOR_BORN)
                 look_at(userdata, event->process, event->thread);
+        if (event->process != event->thread)
+                guests_process_changed(userdata, event->process);
 }
 
 struct second_look {
@@ -186,6 +188,7 @@ void vhost_describe(void *userdata, void (*say)(void *userdata, const char *key,
                 say(say_userdata, "hidden", state->hidden);
         describe_workers(state, text, sizeof text);
         say(say_userdata, "workers", text);
+        say(say_userdata, "reservation", hands_describe(state));
 
         /* Linux 6.12.42 and 6.17 on: which of the two shapes new workers have, unless their owner chooses. */
         ssize_t length = file_read_path(state->services, state->context, "/sys/module/vhost/parameters/fork_from_owner_default", value, sizeof value);

@@ -24,30 +24,22 @@ static int find_object(struct vhost_state *state, const char *object, struct vho
         return 0;
 }
 
-static int place_get(void *userdata, const char *object, char *ret_value, size_t size) {
-        struct vhost_state *state = userdata;
-        struct vhost_thread *thread;
-        struct affinity_mask mask;
-
-        int r = find_object(state, object, &thread);
-        if (r < 0)
-                return r;
-        r = state->affinity->get(state->affinity->userdata, thread->id, &mask);
-        return r < 0 ? r : affinity_format(&mask, ret_value, size);
+int vhost_mask_read(const struct vhost_state *state, pid_t id, struct affinity_mask *ret) {
+        const struct affinity_calls *affinity = state->affinity;
+        return (affinity->get_whole ?: affinity->get)(affinity->userdata, id, ret);
 }
 
-/* The kernel intersects a mask with the cpuset in silence: what counts is what is there afterwards. */
-static int set_and_read_back(struct vhost_state *state, pid_t id, const struct affinity_mask *wanted, struct affinity_mask *ret) {
+int vhost_mask_set(const struct vhost_state *state, pid_t id, const struct affinity_mask *wanted, struct affinity_mask *ret) {
         const struct affinity_calls *affinity = state->affinity;
         struct affinity_mask before, after;
 
-        int r = affinity->get(affinity->userdata, id, &before);
+        int r = vhost_mask_read(state, id, &before);
         if (r < 0)
                 return r;
         r = affinity->set(affinity->userdata, id, wanted);
         if (r < 0)
                 return r;
-        r = affinity->get(affinity->userdata, id, &after);
+        r = vhost_mask_read(state, id, &after);
         if (r < 0)
                 return r;
         if (!affinity_within(&after, wanted)) {
@@ -56,6 +48,26 @@ static int set_and_read_back(struct vhost_state *state, pid_t id, const struct a
         }
         *ret = after;
         return 0;
+}
+
+static int place_get(void *userdata, const char *object, char *ret_value, size_t size) {
+        struct vhost_state *state = userdata;
+        struct vhost_thread *thread;
+        struct affinity_mask mask;
+
+        int r = find_object(state, object, &thread);
+        if (r < 0)
+                return r;
+        r = vhost_mask_read(state, thread->id, &mask);
+        return r < 0 ? r : affinity_format(&mask, ret_value, size);
+}
+
+void vhost_thread_is_set(struct vhost_state *state, struct vhost_thread *thread, const struct affinity_mask *mask) {
+        thread->set = *mask;
+        thread->is_set = affinity_only_cpu(mask) >= 0;
+        thread->cpuset = cpuset_mark(state, thread->id);
+        if (state->affinity->get(state->affinity->userdata, thread->id, &thread->seen) < 0)
+                thread->seen = *mask;
 }
 
 /* The decision only has an errno: what to look at is told here, once until it is mended. */
@@ -77,25 +89,31 @@ static int place_set(void *userdata, const char *object, const char *value, char
         r = find_object(state, object, &thread);
         if (r < 0)
                 return r;
-        r = set_and_read_back(state, thread->id, &wanted, &really);
+        r = vhost_mask_set(state, thread->id, &wanted, &really);
         if (r == -EINVAL)
                 tell_blocked(state, thread, value);
         if (r < 0)
                 return r;
         thread->told_blocked = false;
+        thread->n_pause = thread->n_resets = 0;
+        vhost_thread_is_set(state, thread, &really);
         thread->worker->cpu = affinity_only_cpu(&really);
         thread->unit->manual = vhost_is_bound_elsewhere(state, thread);
         thread->placed = thread->worker->cpu;
         return affinity_format(&really, ret_value, size);
 }
 
-/* Where a worker without iocored would be: where its owner is. */
+/* Where a worker without iocored would be: where its owner would be. */
 static int read_owner_cpus(struct vhost_state *state, pid_t owner, char *ret_value, size_t size) {
         char path[VHOST_PATH_MAX], text[STATUS_FILE_MAX];
         size_t length;
 
         if (owner <= 0)
                 return -ESRCH;
+        const struct guest *guest = guests_find(state, owner);
+        const struct guest_thread *leader = guest ? guest_thread_find(guest, owner) : NULL;
+        if (leader && leader->reserved)
+                return affinity_format(&leader->base, ret_value, size);
         snprintf(path, sizeof path, "/proc/%d/status", (int) owner);
         ssize_t r = file_read_path(state->services, state->context, path, text, sizeof text);
         if (r < 0)
@@ -124,6 +142,11 @@ int vhost_place(void *userdata, const struct iocore_unit *unit, int cpu, char *r
         return n < 0 || (size_t) n >= size ? -EOVERFLOW : 0;
 }
 
+static void cores_changed(struct vhost_state *state) {
+        state->guests.pending = true;
+        state->guests.generation++;
+}
+
 int vhost_core_add(void *userdata, int cpu, char *ret_worker, size_t size) {
         struct vhost_state *state = userdata;
 
@@ -133,6 +156,7 @@ int vhost_core_add(void *userdata, int cpu, char *ret_worker, size_t size) {
         if (r < 0)
                 return r;
         state->cores[cpu] = true;
+        cores_changed(state);
         ret_worker[0] = '\0';
         return 0;
 }
@@ -154,9 +178,54 @@ int vhost_core_remove(void *userdata, int cpu, const char *worker) {
         if (r < 0)
                 return r;
         state->cores[cpu] = false;
+        cores_changed(state);
         return 0;
 }
 
 const struct iocore_knob vhost_knobs[VHOST_N_KNOBS] = {
         { .kind = "unit.place", .doc = "CPUs that a vhost worker thread may run on, as a list", .get = place_get, .set = place_set },
+        { .kind = KIND_THREAD_CPUS, .doc = "CPUs that a thread of a guest may run on, as a list", .get = thread_cpus_get, .set = thread_cpus_set },
+        { .kind = KIND_PROCESS_CPUS, .doc = "CPUs that the first thread of a guest, and what was born with its CPUs since, may run on, as a list",
+          .get = process_cpus_get, .set = process_cpus_set },
 };
+
+/* Cpus_allowed of /proc/TID/status is the mask as the kernel keeps it (fs/proc/array.c, task_cpus_allowed()). */
+static int read_whole(void *userdata, pid_t id, struct affinity_mask *ret) {
+        const struct vhost_state *state = userdata;
+        char path[VHOST_PATH_MAX], text[STATUS_FILE_MAX];
+        size_t length;
+
+        snprintf(path, sizeof path, "/proc/%d/status", (int) id);
+        ssize_t r = file_read_path(state->services, state->context, path, text, sizeof text);
+        if (r == -ENOENT)
+                return -ESRCH;
+        /* The mask is in its first part. */
+        const char *groups = r >= 0 || r == -EFBIG ? thread_status_value(text, "Cpus_allowed", &length) : NULL;
+        if (groups)
+                return affinity_parse_groups(groups, length, ret);
+        return r < 0 && r != -EFBIG ? (int) r : state->affinity->get(state->affinity->userdata, id, ret);
+}
+
+int hands_open(struct vhost_state *state) {
+        if (state->affinity == &affinity_of_the_kernel) {
+                state->kernel_affinity = affinity_of_the_kernel;
+                state->kernel_affinity.userdata = state;
+                state->kernel_affinity.get_whole = read_whole;
+                state->affinity = &state->kernel_affinity;
+        }
+        return guests_open(state);
+}
+
+void hands_close(struct vhost_state *state) {
+        guests_close(state);
+        free(state->cpuset_mount);
+}
+
+int hands_scan(struct vhost_state *state, bool thorough) {
+        return guests_scan(state, thorough);
+}
+
+const char *hands_describe(const struct vhost_state *state) {
+        const struct cpuset_mount *mount = state->cpuset_mount;
+        return !mount || !mount->path[0] ? "thread affinity" : mount->v1 ? "thread affinity, cgroup v1 cpusets" : "thread affinity, cgroup v2 cpusets";
+}

@@ -171,6 +171,7 @@ int vhost_remember(void *userdata, const struct vhost_thread *found) {
                 forget(state, index);
                 return r == -ENOMEM ? r : 0;
         }
+        guests_worker_born(state, thread);
         describe(state, thread, found->match);
         state->n_changes++;
         identity_owner_changed(state, thread->unit->owner);

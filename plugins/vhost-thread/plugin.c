@@ -89,6 +89,7 @@ static void vhost_close(void *userdata) {
         state->connector = connector_close(state->connector);
         state->identity = identity_free(state->identity, state);
         vhost_forget_all(state);
+        hands_close(state);
         for (int cpu = 0; state->cores && cpu < state->n_cpus; cpu++)
                 if (state->cores[cpu])
                         (void) state->services->core_set(state->context, cpu, NULL, false);
@@ -116,6 +117,8 @@ int vhost_open_connected(const struct iocore_services *services, struct iocore_c
                 snprintf(ret_reason, size, "%s", strerror(-r));
         else
                 r = read_patterns(services, context, &state->patterns, ret_reason, size);
+        if (r >= 0)
+                r = hands_open(state);
         if (r >= 0 && (r = vhost_scan(state, true)) < 0)
                 snprintf(ret_reason, size, "/proc: %s", strerror(-r));
         if (r < 0) {
@@ -184,7 +187,12 @@ static int vhost_open(const struct iocore_services *services, struct iocore_cont
 }
 
 static int vhost_rescan(void *userdata, bool thorough) {
-        return vhost_scan(userdata, thorough);
+        struct vhost_state *state = userdata;
+
+        watch_masks(state, thorough); /* first: the scan reads them anew */
+        int r = vhost_scan(state, thorough);
+        int error = hands_scan(state, thorough);
+        return r < 0 ? r : error;
 }
 
 static const char *vhost_unavailable(void *userdata, const char *kind) {
@@ -225,4 +233,5 @@ __attribute__((visibility("default"))) const struct iocore_plugin iocore_plugin 
         .unavailable = vhost_unavailable,
         .announced = vhost_announced,
         .describe = vhost_describe,
+        .reserve = vhost_reserve,
 };

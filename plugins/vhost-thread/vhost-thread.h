@@ -11,6 +11,8 @@
 #include "connector.h"
 #include "pattern-device.h"
 #include "identity.h"
+#include "cpuset.h"
+#include "guests.h"
 #include "plugins/iocore-plugin.h"
 #include "thread-info.h"
 
@@ -37,6 +39,11 @@ struct vhost_thread {
         struct vhost_device *device;  /* that it serves; NULL: not known */
         unsigned n_looks;             /* how often scans have looked for it */
         bool identity_wanted, look_again;
+        /* what iocored set last */
+        bool is_set;         /* it is bound to an I/O core, and nobody else changed that */
+        unsigned n_resets, n_pause; /* as in struct guest_thread */
+        uint64_t cpuset;     /* cpuset_mark() when it was set */
+        struct affinity_mask set, seen; /* seen: as sched_getaffinity() last told it */
 };
 
 /* A kernel thread that its maker had not finished when it was looked at. */
@@ -70,6 +77,10 @@ struct vhost_state {
         char hidden[IOCORE_REASON_MAX]; /* what of /proc may not be seen, and why; "" */
         unsigned n_lost;               /* times that events were lost */
         pid_t newest[2];               /* without a connector: newest thread id of the host at the last scan and the one before; 0: not known */
+        struct guests guests;
+        struct cpuset_mount *cpuset_mount; /* NULL: not looked for yet */
+        bool told_reset;               /* in this scan */
+        struct affinity_calls kernel_affinity; /* the kernel's calls, with this as their userdata */
 };
 
 /* Opens the plugin with other affinity calls than the kernel's (borrowed), and without a connector. As iocore_plugin.open(). */
@@ -119,7 +130,40 @@ int vhost_sample_workers(void *state);
 int vhost_place(void *state, const struct iocore_unit *unit, int cpu, char *ret_value, size_t size);
 int vhost_core_add(void *state, int cpu, char *ret_worker, size_t size);
 int vhost_core_remove(void *state, int cpu, const char *worker);
-enum { VHOST_N_KNOBS = 1 };
+enum { VHOST_N_KNOBS = 3 };
 extern const struct iocore_knob vhost_knobs[VHOST_N_KNOBS];
+/* The hands' part of opening (after affinity and n_cpus are known, before the first scan), closing (nothing of the host is changed) and scanning (after the
+ * workers are known). 0; -ENOMEM. */
+int hands_open(struct vhost_state *state);
+void hands_close(struct vhost_state *state);
+int hands_scan(struct vhost_state *state, bool thorough);
+/* In a few words, how I/O cores are kept free of others. */
+const char *hands_describe(const struct vhost_state *state);
+/* The mask of a thread with the CPUs that are offline. 0; -ESRCH; -errno. */
+int vhost_mask_read(const struct vhost_state *state, pid_t id, struct affinity_mask *ret);
+/* Sets it and reads what became of it: the kernel intersects a mask with the cpuset in silence. -EINVAL: the cpuset allows none of it, or all are offline; then
+ * the old one is in place. Also -ESRCH, -EPERM. */
+int vhost_mask_set(const struct vhost_state *state, pid_t id, const struct affinity_mask *wanted, struct affinity_mask *ret);
+/* Knows from now on that iocored gave the worker this mask. */
+void vhost_thread_is_set(struct vhost_state *state, struct vhost_thread *thread, const struct affinity_mask *mask);
+
+/* thread-knobs.c */
+#define KIND_THREAD_CPUS "thread.cpus"
+#define KIND_PROCESS_CPUS "process.cpus"
+int thread_cpus_get(void *state, const char *object, char *ret_value, size_t size);
+int thread_cpus_set(void *state, const char *object, const char *value, char *ret_value, size_t size);
+int process_cpus_get(void *state, const char *object, char *ret_value, size_t size);
+int process_cpus_set(void *state, const char *object, const char *value, char *ret_value, size_t size);
+struct thread_object {
+        pid_t id;
+        uint64_t start_time, since;
+};
+/* TID.STARTTIME or TID.STARTTIME.SINCE, decimal. */
+bool thread_object_parse(const char *object, struct thread_object *ret, bool with_since);
+
+/* reserve.c */
+int vhost_reserve(void *state, iocore_want want, void *userdata);
+/* The I/O cores as a mask. */
+void vhost_core_mask(const struct vhost_state *state, struct affinity_mask *ret);
 
 #endif

@@ -134,6 +134,10 @@ unit_programs += tests/unit/test-doctor
 tests_unit_test_doctor_SOURCES = tests/unit/test-doctor.c tests/unit/fake-services.c tests/unit/fake-services.h $(doctor_sources)
 tests_unit_test_doctor_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_doctor_LDADD = libiocored.la $(CMOCKA_LIBS)
+unit_programs += tests/unit/test-hands
+tests_unit_test_hands_SOURCES = tests/unit/test-hands.c tests/unit/fake-threads.c tests/unit/fake-threads.h tests/unit/fake-services.c tests/unit/fake-services.h
+tests_unit_test_hands_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_hands_LDADD = libvhost-thread.la libiocored.la $(CMOCKA_LIBS)
 endif
 
 if HAVE_CMOCKA

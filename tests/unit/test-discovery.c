@@ -294,7 +294,7 @@ static void with_a_connector_only_a_thorough_scan_searches(void **test_state) {
         assert_int_equal(fixture->n_searched, 0);
         assert_int_equal(fixture->context->n_workers, 1);
         scan(fixture, true);
-        assert_int_equal(fixture->n_searched, 1);
+        assert_int_equal(fixture->n_searched, 2); /* for workers and for guests */
         assert_int_equal(fixture->context->n_workers, 2);
 }
 

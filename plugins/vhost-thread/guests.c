@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cleanup.h"
+#include "cpuset.h"
+#include "guests.h"
+#include "plugins/common/file-io.h"
+#include "vhost-thread.h"
+
+enum {
+        STAT_FILE_MAX = 2048,
+        NAME_MAX_BYTES = 64,
+        GUEST_PATH_MAX = 80,
+        FLAG_NO_SETAFFINITY = 0x04000000, /* include/linux/sched.h, PF_NO_SETAFFINITY; io_uring's threads had it before 6.3 */
+};
+
+bool guest_is_vcpu_name(const char *name) {
+        static const char before[] = "CPU ", after[] = "/KVM";
+        if (strncmp(name, before, sizeof before - 1) != 0)
+                return false;
+        size_t digits = strspn(name + sizeof before - 1, "0123456789");
+        return digits > 0 && strcmp(name + sizeof before - 1 + digits, after) == 0;
+}
+
+static int compare_guest(const void *key, const void *member) {
+        pid_t a = *(const pid_t *) key, b = (*(struct guest *const *) member)->id;
+        return (a > b) - (a < b);
+}
+
+static int compare_thread(const void *key, const void *member) {
+        pid_t a = *(const pid_t *) key, b = ((const struct guest_thread *) member)->id;
+        return (a > b) - (a < b);
+}
+
+struct guest *guests_find(const struct vhost_state *state, pid_t process) {
+        const struct guests *guests = &state->guests;
+        if (guests->n == 0)
+                return NULL;
+        struct guest **found = bsearch(&process, guests->guests, guests->n, sizeof(struct guest *), compare_guest);
+        return found ? *found : NULL;
+}
+
+struct guest_thread *guest_thread_find(const struct guest *guest, pid_t id) {
+        return guest->n_threads == 0 ? NULL : bsearch(&id, guest->threads, guest->n_threads, sizeof *guest->threads, compare_thread);
+}
+
+struct guest *guests_of_thread(const struct vhost_state *state, pid_t id, struct guest_thread **ret_thread) {
+        for (size_t i = 0; i < state->guests.n; i++)
+                if ((*ret_thread = guest_thread_find(state->guests.guests[i], id)))
+                        return state->guests.guests[i];
+        return NULL;
+}
+
+/* --- masks --- */
+
+static void count_reserved(struct guests *guests, struct guest_thread *thread, bool reserved, bool covered) {
+        bool before = thread->reserved || thread->covered, after = reserved || covered;
+        if (before != after)
+                guests->n_reserved += after ? 1 : (size_t) -1;
+        thread->reserved = reserved;
+        thread->covered = covered;
+}
+
+void guest_thread_set_held(struct vhost_state *state, struct guest_thread *thread, const struct affinity_mask *held) {
+        bool differs = !affinity_equal(&thread->base, held);
+
+        thread->held = *held;
+        if (state->affinity->get(state->affinity->userdata, thread->id, &thread->seen) < 0)
+                thread->seen = *held;
+        thread->cpuset = cpuset_mark(state, thread->id);
+        count_reserved(&state->guests, thread, differs && !thread->covered, differs && thread->covered);
+}
+
+void guest_thread_set_base(struct vhost_state *state, struct guest_thread *thread, const struct affinity_mask *base) {
+        thread->base = thread->held = *base;
+        if (state->affinity->get(state->affinity->userdata, thread->id, &thread->seen) < 0)
+                thread->seen = *base;
+        thread->asked = 0;
+        count_reserved(&state->guests, thread, false, false);
+        state->guests.pending = true;
+}
+
+/* The thread that a new one with this mask inherited it from: its leader, or another one that was made to leave CPUs. NULL: it has a mask of its own, or its leader's, which
+ * is as it was. */
+static struct guest_thread *find_heritage(const struct guest *guest, const struct affinity_mask *mask) {
+        struct guest_thread *leader = guest_thread_find(guest, guest->id);
+        if (leader && leader->read && affinity_equal(&leader->held, mask))
+                return leader->reserved ? leader : NULL;
+        for (size_t i = 0; i < guest->n_threads; i++)
+                if (guest->threads[i].reserved && affinity_equal(&guest->threads[i].held, mask))
+                        return guest->threads + i;
+        return NULL;
+}
+
+static bool was_born_since(const struct guest *guest, uint64_t start_time) {
+        return guest->since > 0 && start_time >= guest->since;
+}
+
+/* Reads what a thread has that iocored has not touched. */
+static void read_thread(struct vhost_state *state, struct guest *guest, struct guest_thread *thread, bool is_new) {
+        struct affinity_mask mask;
+
+        if (vhost_mask_read(state, thread->id, &mask) < 0)
+                return; /* it is gone, or refused: then it cannot be set either */
+        struct guest_thread *heritage = is_new && was_born_since(guest, thread->start_time) ? find_heritage(guest, &mask) : NULL;
+        bool read = thread->read;
+        thread->read = true;
+        if (!heritage) {
+                if (!read || !affinity_equal(&thread->base, &mask))
+                        guest_thread_set_base(state, thread, &mask);
+                return;
+        }
+        /* The journal knows the leader's own way back; another one's it does not know: there the new thread gets what it would have had, and is asked for like any. */
+        thread->base = heritage->base;
+        if (guest_is_leader(guest, heritage)) {
+                thread->covered = true;
+                state->guests.n_reserved++;
+                guest_thread_set_held(state, thread, &mask);
+        } else if (vhost_mask_set(state, thread->id, &heritage->base, &mask) >= 0)
+                guest_thread_set_base(state, thread, &mask);
+        else
+                thread->read = false;
+}
+
+void guests_worker_born(struct vhost_state *state, const struct vhost_thread *worker) {
+        struct affinity_mask mask;
+
+        if (state->guests.n_reserved == 0 || worker->shape != THREAD_VHOST_TASK)
+                return;
+        const struct guest *guest = guests_find(state, worker->process);
+        if (!guest || !was_born_since(guest, worker->start_time) || vhost_mask_read(state, worker->id, &mask) < 0)
+                return;
+        const struct guest_thread *heritage = find_heritage(guest, &mask);
+        if (heritage)
+                (void) vhost_mask_set(state, worker->id, &heritage->base, &mask); /* one that is refused is put back with its process */
+}
+
+/* --- threads of a guest --- */
+
+static void drop_thread(struct vhost_state *state, struct guest *guest, size_t index) {
+        struct guest_thread *thread = guest->threads + index;
+
+        if (thread->told)
+                guest_tell(state, guest, thread, NULL);
+        count_reserved(&state->guests, thread, false, false);
+        memmove(thread, thread + 1, (guest->n_threads - index - 1) * sizeof *thread);
+        guest->n_threads--;
+}
+
+/* The place for a thread of this id. NULL: no memory. */
+static struct guest_thread *insert_thread(struct guest *guest, pid_t id, uint64_t start_time) {
+        if (guest->n_threads == guest->n_allocated) {
+                size_t n = guest->n_allocated > 0 ? guest->n_allocated * 2 : 8;
+                struct guest_thread *threads = reallocarray(guest->threads, n, sizeof *threads);
+                if (!threads)
+                        return NULL;
+                guest->threads = threads;
+                guest->n_allocated = n;
+        }
+        size_t index = guest->n_threads;
+        while (index > 0 && guest->threads[index - 1].id > id)
+                index--;
+        memmove(guest->threads + index + 1, guest->threads + index, (guest->n_threads - index) * sizeof *guest->threads);
+        guest->n_threads++;
+        guest->threads[index] = (struct guest_thread) { .id = id, .start_time = start_time };
+        return guest->threads + index;
+}
+
+/* The name in the text of a stat file: between the first and the last parenthesis. */
+static void name_of(const char *text, char ret[static NAME_MAX_BYTES]) {
+        const char *begin = strchr(text, '('), *end = strrchr(text, ')');
+        size_t length = begin && end && end > begin ? (size_t) (end - begin - 1) : 0;
+
+        length = length < NAME_MAX_BYTES ? length : NAME_MAX_BYTES - 1;
+        if (length > 0)
+                memcpy(ret, begin + 1, length);
+        ret[length] = '\0';
+}
+
+static int look_at_thread(struct vhost_state *state, struct guest *guest, pid_t id) {
+        char path[GUEST_PATH_MAX], text[STAT_FILE_MAX], name[NAME_MAX_BYTES];
+        struct thread_stat stat;
+
+        snprintf(path, sizeof path, "/proc/%d/task/%d/stat", (int) guest->id, (int) id);
+        ssize_t length = file_read_path(state->services, state->context, path, text, sizeof text);
+        if (length <= 0 || thread_parse_stat(text, &stat) < 0)
+                return 0; /* it has ended */
+        if (thread_classify(&stat) == THREAD_VHOST_TASK)
+                return 0;
+        struct guest_thread *thread = guest_thread_find(guest, id);
+        if (thread && thread->start_time != stat.start_time) {
+                drop_thread(state, guest, (size_t) (thread - guest->threads));
+                thread = NULL;
+        }
+        bool is_new = !thread;
+        if (is_new && !(thread = insert_thread(guest, id, stat.start_time)))
+                return -ENOMEM;
+        name_of(text, name);
+        thread->vcpu = guest_is_vcpu_name(name);
+        thread->fixed = stat.flags & FLAG_NO_SETAFFINITY;
+        thread->listed = true;
+        if (!thread->reserved && !thread->covered && !thread->foreign)
+                read_thread(state, guest, thread, is_new);
+        return 0;
+}
+
+/* A guest of which each virtual CPU has a CPU of its own was laid out by hand. */
+static bool is_pinned(const struct guest *guest) {
+        size_t n = 0;
+        for (size_t i = 0; i < guest->n_threads; i++) {
+                const struct guest_thread *thread = guest->threads + i;
+                if (!thread->vcpu || !thread->read)
+                        continue;
+                if (affinity_only_cpu(&thread->base) < 0)
+                        return false;
+                n++;
+        }
+        return n > 0;
+}
+
+static int read_start_time(struct vhost_state *state, pid_t process, uint64_t *ret) {
+        char path[GUEST_PATH_MAX], text[STAT_FILE_MAX];
+        struct thread_stat stat;
+
+        snprintf(path, sizeof path, "/proc/%d/stat", (int) process);
+        ssize_t length = file_read_path(state->services, state->context, path, text, sizeof text);
+        if (length <= 0 || thread_parse_stat(text, &stat) < 0)
+                return -ESRCH;
+        *ret = stat.start_time;
+        return 0;
+}
+
+static DIR *open_directory(struct vhost_state *state, const char *path) {
+        _cleanup_close_ int fd = state->services->open_path(state->context, path, O_RDONLY | O_DIRECTORY);
+        DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+        if (directory)
+                (void) TAKE_FD(fd);
+        return directory;
+}
+
+/* 0; -ESRCH: it has ended; -ENOMEM. */
+static int list_threads(struct vhost_state *state, struct guest *guest) {
+        char path[GUEST_PATH_MAX];
+        uint64_t start_time;
+
+        if (read_start_time(state, guest->id, &start_time) < 0 || start_time != guest->start_time)
+                return -ESRCH;
+        snprintf(path, sizeof path, "/proc/%d/task", (int) guest->id);
+        _cleanup_closedir_ DIR *directory = open_directory(state, path);
+        if (!directory)
+                return -ESRCH;
+        for (size_t i = 0; i < guest->n_threads; i++)
+                guest->threads[i].listed = false;
+        for (struct dirent *entry; (entry = readdir(directory));) {
+                pid_t id = thread_parse_id(entry->d_name);
+                int r = id < 0 ? 0 : look_at_thread(state, guest, id);
+                if (r < 0)
+                        return r;
+        }
+        for (size_t i = guest->n_threads; i-- > 0;)
+                if (!guest->threads[i].listed)
+                        drop_thread(state, guest, i);
+        guest->changed = false;
+        guest->pinned = is_pinned(guest);
+        state->guests.pending = true;
+        return 0;
+}
+
+/* --- guests --- */
+
+static void drop_guest(struct vhost_state *state, size_t index) {
+        struct guests *guests = &state->guests;
+        struct guest *guest = guests->guests[index];
+
+        while (guest->n_threads > 0)
+                drop_thread(state, guest, guest->n_threads - 1);
+        if (guest->told_pinned)
+                guest_tell_pinned(state, guest, false);
+        memmove(guests->guests + index, guests->guests + index + 1, (guests->n - index - 1) * sizeof(struct guest *));
+        guests->n--;
+        free(guest->threads);
+        free(guest);
+}
+
+/* 0, also when it is known, or gone; -ENOMEM. */
+static int add_guest(struct vhost_state *state, pid_t process) {
+        struct guests *guests = &state->guests;
+        uint64_t start_time;
+
+        if (guests_find(state, process) || read_start_time(state, process, &start_time) < 0)
+                return 0;
+        if (guests->n == guests->n_allocated) {
+                size_t n = guests->n_allocated > 0 ? guests->n_allocated * 2 : 16;
+                struct guest **larger = reallocarray(guests->guests, n, sizeof(struct guest *));
+                if (!larger)
+                        return -ENOMEM;
+                guests->guests = larger;
+                guests->n_allocated = n;
+        }
+        struct guest *guest = calloc(1, sizeof *guest);
+        if (!guest)
+                return -ENOMEM;
+        guest->id = process;
+        guest->start_time = start_time;
+        guest->changed = true;
+        size_t index = guests->n;
+        while (index > 0 && guests->guests[index - 1]->id > process)
+                index--;
+        memmove(guests->guests + index + 1, guests->guests + index, (guests->n - index) * sizeof(struct guest *));
+        guests->guests[index] = guest;
+        guests->n++;
+        return 0;
+}
+
+static int add_owners(struct vhost_state *state) {
+        for (size_t i = 0; i < state->n_threads; i++) {
+                pid_t owner = state->threads[i]->unit->owner;
+                int r = owner > 0 ? add_guest(state, owner) : 0;
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static bool has_vcpu(struct vhost_state *state, pid_t process) {
+        char path[GUEST_PATH_MAX], name[NAME_MAX_BYTES];
+
+        snprintf(path, sizeof path, "/proc/%d/task", (int) process);
+        _cleanup_closedir_ DIR *directory = open_directory(state, path);
+        struct stat status;
+        /* A guest has a thread for its virtual CPU beside its first one; a directory of one thread has three links. */
+        if (!directory || fstat(dirfd(directory), &status) < 0 || status.st_nlink == 3)
+                return false;
+        for (struct dirent *entry; (entry = readdir(directory));) {
+                pid_t id = thread_parse_id(entry->d_name);
+                if (id < 0)
+                        continue;
+                snprintf(path, sizeof path, "%d/comm", (int) id);
+                ssize_t length = file_read_at(dirfd(directory), path, name, sizeof name);
+                if (length > 0) {
+                        trim_end(name, (size_t) length);
+                        if (guest_is_vcpu_name(name))
+                                return true;
+                }
+        }
+        return false;
+}
+
+/* QEMU without debug-threads, and other monitors: threads have other names, but a virtual machine is open. */
+static bool has_machine(struct vhost_state *state, pid_t process) {
+        enum { FILES_MAX = 4096 };
+        char path[GUEST_PATH_MAX], target[32];
+
+        snprintf(path, sizeof path, "/proc/%d/fd", (int) process);
+        _cleanup_closedir_ DIR *directory = open_directory(state, path);
+        if (!directory)
+                return false;
+        struct dirent *entry;
+        for (unsigned n = 0; n < FILES_MAX && (entry = readdir(directory)); n++) {
+                ssize_t length = readlinkat(dirfd(directory), entry->d_name, target, sizeof target - 1);
+                target[length > 0 ? length : 0] = '\0';
+                if (strcmp(target, "anon_inode:kvm-vm") == 0)
+                        return true;
+        }
+        return false;
+}
+
+static int search_processes(struct vhost_state *state) {
+        _cleanup_closedir_ DIR *directory = open_directory(state, "/proc");
+        if (!directory)
+                return 0;
+        for (struct dirent *entry; (entry = readdir(directory));) {
+                pid_t process = thread_parse_id(entry->d_name);
+                if (process < 0 || guests_find(state, process) || !(has_vcpu(state, process) || has_machine(state, process)))
+                        continue;
+                int r = add_guest(state, process);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+void guests_process_changed(struct vhost_state *state, pid_t process) {
+        struct guests *guests = &state->guests;
+
+        if (!guests->active && guests->n_reserved == 0)
+                return;
+        struct guest *guest = guests_find(state, process);
+        if (guest) {
+                guest->changed = true;
+                return;
+        }
+        for (size_t i = 0; i < guests->n_candidates; i++)
+                if (guests->candidates[i] == process)
+                        return;
+        if (guests->n_candidates < GUEST_CANDIDATES_MAX)
+                guests->candidates[guests->n_candidates++] = process;
+        else
+                guests->search = true;
+}
+
+int guests_refresh(struct vhost_state *state) {
+        struct guests *guests = &state->guests;
+        int r = add_owners(state);
+
+        if (r >= 0 && guests->search)
+                r = search_processes(state);
+        for (size_t i = 0; i < guests->n_candidates && r >= 0; i++)
+                if (!guests->search && has_vcpu(state, guests->candidates[i]))
+                        r = add_guest(state, guests->candidates[i]);
+        if (r < 0)
+                return r;
+        guests->search = false;
+        guests->n_candidates = 0;
+        for (size_t i = guests->n; i-- > 0;) {
+                r = guests->guests[i]->changed ? list_threads(state, guests->guests[i]) : 0;
+                if (r == -ESRCH)
+                        drop_guest(state, i);
+                else if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* Threads that nobody can make leave their CPU, told whenever that changed. */
+static void count_pinned(struct vhost_state *state) {
+        _cleanup_free_ unsigned *counts = calloc((size_t) state->n_cpus, sizeof *counts);
+        if (!counts)
+                return; /* counted by the next thorough scan */
+        for (size_t i = 0; i < state->guests.n; i++)
+                for (size_t k = 0; k < state->guests.guests[i]->n_threads; k++) {
+                        const struct guest_thread *thread = state->guests.guests[i]->threads + k;
+                        int cpu = thread->read ? affinity_only_cpu(&thread->base) : -1;
+                        if (cpu >= 0 && cpu < state->n_cpus)
+                                counts[cpu]++;
+                }
+        for (int cpu = 0; cpu < state->n_cpus; cpu++)
+                if (counts[cpu] != state->guests.n_pinned[cpu]) {
+                        state->guests.n_pinned[cpu] = counts[cpu];
+                        (void) state->services->cpu_pinned(state->context, cpu, counts[cpu]);
+                }
+}
+
+int guests_scan(struct vhost_state *state, bool thorough) {
+        struct guests *guests = &state->guests;
+
+        if (thorough) {
+                guests->search = true;
+                guests->generation++;
+                for (size_t i = 0; i < guests->n; i++)
+                        guests->guests[i]->changed = true;
+        } else if (!guests->active && guests->n_reserved == 0)
+                return 0;
+        int r = guests_refresh(state);
+        if (r >= 0 && thorough)
+                count_pinned(state);
+        return r;
+}
+
+int guests_open(struct vhost_state *state) {
+        state->guests.candidates = calloc(GUEST_CANDIDATES_MAX, sizeof *state->guests.candidates);
+        state->guests.n_pinned = calloc((size_t) state->n_cpus, sizeof *state->guests.n_pinned);
+        state->guests.generation = 1;
+        return state->guests.candidates && state->guests.n_pinned ? 0 : -ENOMEM;
+}
+
+void guests_close(struct vhost_state *state) {
+        struct guests *guests = &state->guests;
+
+        while (guests->n > 0)
+                drop_guest(state, guests->n - 1);
+        free(guests->guests);
+        free(guests->candidates);
+        free(guests->n_pinned);
+}

@@ -1,0 +1,600 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the vhost-thread plugin asks for so that nothing but workers runs on I/O cores, and that all of it can be put back by whoever knows only objects and values. */
+#include <errno.h>
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "cleanup.h"
+#include "fake-threads.h"
+#include "plugins/vhost-thread/vhost-thread.h"
+
+extern const struct iocore_plugin iocore_plugin;
+
+/* A guest of three threads beside its worker, as its test begins. */
+struct world {
+        struct fake_kernel *kernel;
+        struct fake_thread *leader, *vcpu, *worker;
+};
+
+static int set_up(void **test_state) {
+        struct world *world = calloc(1, sizeof *world);
+        assert_non_null(world);
+        world->kernel = fake_kernel_new();
+        world->leader = fake_process(world->kernel, "qemu-system-x86", 0xff);
+        world->vcpu = fake_clone(world->kernel, world->leader, "CPU 0/KVM", FAKE_PLAIN);
+        char name[32];
+        snprintf(name, sizeof name, "vhost-%d", (int) world->leader->id);
+        world->worker = fake_clone(world->kernel, world->leader, name, FAKE_USER_WORKER);
+        *test_state = world;
+        return 0;
+}
+
+static int tear_down(void **test_state) {
+        struct world *world = *test_state;
+        fake_kernel_free(world->kernel);
+        free(world);
+        return 0;
+}
+
+/* With CPU 7 as I/O core. */
+static struct world *reserved(void **test_state) {
+        struct world *world = *test_state;
+        fake_open(world->kernel);
+        fake_core(world->kernel, 7, true);
+        fake_turn(world->kernel, false);
+        return world;
+}
+
+static void threads_of_a_guest_leave_an_io_core_and_its_worker_does_not(void **test_state) {
+        struct world *world = reserved(test_state);
+        assert_int_equal(world->leader->mask, 0x7f);
+        assert_int_equal(world->vcpu->mask, 0x7f);
+        assert_int_equal(world->worker->mask, 0xff);
+        assert_int_equal(world->kernel->n_wants, 2);
+        char object[64];
+        snprintf(object, sizeof object, "%d.%" PRIu64, (int) world->vcpu->id, world->vcpu->start_time);
+        const struct fake_want *want = fake_find_want(world->kernel, "thread.cpus", object);
+        assert_non_null(want);
+        assert_string_equal(want->old_value, "0-7");
+        assert_string_equal(want->set_value, "0-6");
+}
+
+static void they_get_it_back_when_it_is_one_no_more(void **test_state) {
+        struct world *world = reserved(test_state);
+        fake_core(world->kernel, 6, true);
+        fake_reserve(world->kernel);
+        assert_int_equal(world->vcpu->mask, 0x3f);
+        fake_core(world->kernel, 7, false);
+        fake_reserve(world->kernel);
+        assert_int_equal(world->vcpu->mask, 0xbf);
+        assert_int_equal(world->leader->mask, 0xbf);
+        fake_core(world->kernel, 6, false);
+        fake_reserve(world->kernel);
+        assert_int_equal(world->vcpu->mask, 0xff);
+        assert_int_equal(world->leader->mask, 0xff);
+        assert_int_equal(world->kernel->n_wants, 0); /* nothing is left to put back */
+}
+
+static void nothing_is_read_while_there_is_no_io_core(void **test_state) {
+        struct world *world = *test_state;
+        fake_open(world->kernel);
+        fake_turn(world->kernel, true);
+        unsigned n_reads = world->kernel->n_reads;
+        fake_turn(world->kernel, false);
+        assert_true(world->kernel->n_reads - n_reads <= 1); /* the worker's */
+        assert_int_equal(world->kernel->n_sets, 0);
+        assert_int_equal(world->kernel->n_asked, 0);
+}
+
+static void nothing_is_asked_for_twice(void **test_state) {
+        struct world *world = reserved(test_state);
+        unsigned n_asked = world->kernel->n_asked, n_sets = world->kernel->n_sets;
+        for (int i = 0; i < 3; i++)
+                fake_turn(world->kernel, i == 2);
+        assert_int_equal(world->kernel->n_asked, n_asked);
+        assert_int_equal(world->kernel->n_sets, n_sets);
+}
+
+static void what_was_refused_is_asked_for_again_by_a_thorough_scan_only(void **test_state) {
+        struct world *world = *test_state;
+        fake_open(world->kernel);
+        fake_core(world->kernel, 7, true);
+        world->vcpu->refuses = true;
+        fake_turn(world->kernel, false);
+        assert_non_null(strstr(world->kernel->context->last_told, "cannot be set"));
+        unsigned n_asked = world->kernel->n_asked;
+        fake_turn(world->kernel, false);
+        assert_int_equal(world->kernel->n_asked, n_asked);
+        world->vcpu->refuses = false;
+        fake_turn(world->kernel, true);
+        assert_int_equal(world->vcpu->mask, 0x7f);
+        assert_string_equal(strchr(world->kernel->context->last_told, ':'), ": "); /* no longer so */
+}
+
+static void a_thread_bound_by_hand_to_an_io_core_is_left_alone_and_told_once(void **test_state) {
+        struct world *world = *test_state;
+        struct fake_thread *bound = fake_clone(world->kernel, world->leader, "IO iothread1", FAKE_PLAIN);
+        fake_taskset(bound, 0x80);
+        reserved(test_state);
+        assert_int_equal(bound->mask, 0x80);
+        assert_int_equal(world->vcpu->mask, 0x7f);
+        assert_int_equal(world->kernel->context->n_told, 1);
+        assert_non_null(strstr(world->kernel->context->last_told, "not-isolated"));
+        assert_non_null(strstr(world->kernel->context->last_told, "bound by hand to one CPU"));
+        fake_turn(world->kernel, true);
+        assert_int_equal(world->kernel->context->n_told, 1);
+        assert_int_equal(world->kernel->context->n_pinned[7], 1);
+        fake_exit(world->kernel, bound);
+        fake_turn(world->kernel, true);
+        assert_int_equal(world->kernel->context->n_pinned[7], 0);
+        assert_int_equal(world->kernel->context->n_told, 2); /* taken back */
+}
+
+static void cpus_of_threads_bound_by_hand_are_told_before_there_is_an_io_core(void **test_state) {
+        struct world *world = *test_state;
+        fake_taskset(world->vcpu, 0x08);
+        fake_open(world->kernel);
+        fake_turn(world->kernel, true);
+        assert_int_equal(world->kernel->context->n_pinned[3], 1);
+        assert_int_equal(world->kernel->context->n_pinned[4], 0);
+}
+
+static void a_guest_whose_vcpus_are_all_bound_by_hand_is_left_alone_altogether(void **test_state) {
+        struct world *world = *test_state;
+        fake_taskset(world->vcpu, 0x08);
+        reserved(test_state);
+        assert_int_equal(world->leader->mask, 0xff);
+        assert_int_equal(world->kernel->n_asked, 0);
+        assert_int_equal(world->kernel->context->n_told, 1);
+        assert_non_null(strstr(world->kernel->context->last_told, "left alone"));
+}
+
+static void a_mask_is_never_made_empty(void **test_state) {
+        struct world *world = *test_state;
+        fake_taskset(world->vcpu, 0xc0);
+        reserved(test_state);
+        assert_int_equal(world->vcpu->mask, 0x40);
+        fake_core(world->kernel, 6, true);
+        fake_reserve(world->kernel);
+        assert_int_equal(world->vcpu->mask, 0x40); /* one of the two, as before */
+        assert_non_null(strstr(world->kernel->context->last_told, "all CPUs that it may use"));
+        fake_restore(world->kernel);
+        assert_int_equal(world->vcpu->mask, 0xc0);
+}
+
+static void cpus_that_are_offline_are_not_lost(void **test_state) {
+        struct world *world = *test_state;
+        world->kernel->online = 0x0f;
+        world->kernel->cpuset = 0xffff; /* of the root: as Linux 6.12 has it */
+        world->leader->mask = world->leader->natural = 0xffff;
+        world->vcpu->mask = world->vcpu->natural = 0xff03;
+        fake_open(world->kernel);
+        fake_core(world->kernel, 3, true);
+        fake_core(world->kernel, 1, true);
+        fake_turn(world->kernel, false);
+        assert_int_equal(world->leader->mask, 0xfff5);
+        assert_int_equal(world->vcpu->mask, 0xff01);
+        fake_restore(world->kernel);
+        assert_int_equal(world->leader->mask, 0xffff);
+        assert_int_equal(world->vcpu->mask, 0xff03);
+}
+
+static void a_guest_without_a_worker_is_found_by_its_vcpus(void **test_state) {
+        struct world *world = *test_state;
+        struct fake_thread *other = fake_process(world->kernel, "vmm", 0xff), *vcpu = fake_clone(world->kernel, other, "CPU 11/KVM", FAKE_PLAIN);
+        struct fake_thread *nobody = fake_process(world->kernel, "postgres", 0xff), *helper = fake_clone(world->kernel, nobody, "CPU 1/KVMx", FAKE_PLAIN);
+        reserved(test_state);
+        assert_int_equal(other->mask, 0x7f);
+        assert_int_equal(vcpu->mask, 0x7f);
+        assert_int_equal(nobody->mask, 0xff);
+        assert_int_equal(helper->mask, 0xff);
+        /* one more while it runs */
+        fake_rename(world->kernel, helper, "CPU 1/KVM");
+        guests_process_changed(world->kernel->state, nobody->id);
+        fake_turn(world->kernel, false);
+        assert_int_equal(nobody->mask, 0x7f);
+        assert_int_equal(helper->mask, 0x7f);
+}
+
+static void a_thread_born_meanwhile_is_put_back_with_its_leader(void **test_state) {
+        struct world *world = reserved(test_state);
+        struct fake_thread *born = fake_clone(world->kernel, world->leader, "worker", FAKE_PLAIN), *unseen;
+        assert_int_equal(born->mask, 0x7f);
+        guests_process_changed(world->kernel->state, world->leader->id);
+        unsigned n_asked = world->kernel->n_asked;
+        fake_turn(world->kernel, false);
+        assert_int_equal(world->kernel->n_asked, n_asked); /* it has what it should */
+        fake_core(world->kernel, 6, true);
+        fake_reserve(world->kernel);
+        assert_int_equal(born->mask, 0x3f);
+        unseen = fake_clone(world->kernel, world->leader, "worker", FAKE_PLAIN);
+        fake_core(world->kernel, 7, false);
+        fake_reserve(world->kernel);
+        assert_int_equal(born->mask, 0xbf);
+        assert_int_equal(unseen->mask, 0xbf);
+        fake_core(world->kernel, 6, false);
+        fake_reserve(world->kernel);
+        assert_int_equal(born->mask, 0xff);
+        assert_int_equal(unseen->mask, 0xff);
+        assert_int_equal(world->kernel->n_wants, 0);
+}
+
+static void one_that_knows_only_the_journal_puts_back_threads_born_meanwhile(void **test_state) {
+        struct world *world = reserved(test_state);
+        struct fake_thread *born = fake_clone(world->kernel, world->leader, "worker", FAKE_PLAIN);
+        struct fake_thread *worker = fake_clone(world->kernel, world->leader, "vhost-100", FAKE_USER_WORKER);
+        struct fake_thread *bound = fake_clone(world->kernel, world->leader, "bound", FAKE_PLAIN);
+        fake_taskset(bound, 0x03);
+        fake_close(world->kernel);
+        fake_open(world->kernel);
+        fake_restore(world->kernel);
+        assert_int_equal(world->leader->mask, 0xff);
+        assert_int_equal(world->vcpu->mask, 0xff);
+        assert_int_equal(born->mask, 0xff);
+        assert_int_equal(worker->mask, 0xff);
+        assert_int_equal(bound->mask, 0x03);
+}
+
+static void a_thread_that_had_the_narrower_mask_before_keeps_it(void **test_state) {
+        struct world *world = *test_state;
+        struct fake_thread *own = fake_clone(world->kernel, world->leader, "own", FAKE_PLAIN);
+        fake_taskset(own, 0x7f); /* just what the leader will have */
+        reserved(test_state);
+        assert_int_equal(world->leader->mask, 0x7f);
+        fake_close(world->kernel);
+        fake_open(world->kernel);
+        fake_restore(world->kernel);
+        assert_int_equal(world->leader->mask, 0xff);
+        assert_int_equal(own->mask, 0x7f);
+}
+
+static void a_worker_born_meanwhile_gets_its_owners_mask_before_it_is_placed(void **test_state) {
+        struct world *world = reserved(test_state);
+        struct fake_thread *worker = fake_clone(world->kernel, world->leader, "vhost-100", FAKE_USER_WORKER);
+        assert_int_equal(worker->mask, 0x7f);
+        fake_turn(world->kernel, true);
+        assert_int_equal(worker->mask, 0xff);
+        assert_int_equal(fake_place(world->kernel, worker, 7), 0);
+        assert_int_equal(worker->mask, 0x80);
+        fake_close(world->kernel);
+        fake_open(world->kernel);
+        fake_restore(world->kernel);
+        assert_int_equal(worker->mask, 0xff);
+}
+
+static void what_a_vcpu_thread_made_gets_that_threads_mask_back(void **test_state) {
+        struct world *world = *test_state;
+        fake_taskset(world->vcpu, 0xc3);
+        reserved(test_state);
+        assert_int_equal(world->vcpu->mask, 0x43);
+        struct fake_thread *born = fake_clone(world->kernel, world->vcpu, "worker", FAKE_PLAIN);
+        guests_process_changed(world->kernel->state, world->leader->id);
+        fake_turn(world->kernel, false);
+        assert_int_equal(born->mask, 0x43);
+        fake_close(world->kernel);
+        fake_open(world->kernel);
+        fake_restore(world->kernel);
+        assert_int_equal(born->mask, 0xc3);
+}
+
+static void a_change_by_hand_is_told_and_not_touched_again(void **test_state) {
+        struct world *world = reserved(test_state);
+        char object[128];
+        fake_taskset(world->vcpu, 0xf0);
+        unsigned n_asked = world->kernel->n_asked;
+        fake_turn(world->kernel, false);
+        fake_turn(world->kernel, true);
+        assert_int_equal(world->vcpu->mask, 0xf0);
+        assert_int_equal(world->kernel->n_asked, n_asked);
+        assert_int_equal(world->kernel->context->n_knobs_changed, 1);
+        snprintf(object, sizeof object, "thread.cpus %d.%" PRIu64, (int) world->vcpu->id, world->vcpu->start_time);
+        assert_string_equal(world->kernel->context->last_knob_changed, object);
+        fake_core(world->kernel, 7, false);
+        fake_reserve(world->kernel);
+        assert_int_equal(world->vcpu->mask, 0xf0);
+        assert_int_equal(world->leader->mask, 0xff);
+}
+
+static void a_leader_changed_by_hand_does_not_take_along_what_was_born_with_its_mask(void **test_state) {
+        struct world *world = reserved(test_state);
+        struct fake_thread *born = fake_clone(world->kernel, world->leader, "worker", FAKE_PLAIN);
+        guests_process_changed(world->kernel->state, world->leader->id);
+        fake_turn(world->kernel, false);
+        fake_taskset(world->leader, 0x0f);
+        fake_turn(world->kernel, false);
+        assert_memory_equal(world->kernel->context->last_knob_changed, "process.cpus ", 13);
+        assert_int_equal(born->mask, 0x7f); /* by a want of its own now */
+        fake_close(world->kernel);
+        fake_open(world->kernel);
+        fake_restore(world->kernel);
+        assert_int_equal(world->leader->mask, 0x0f);
+        assert_int_equal(born->mask, 0xff);
+}
+
+static void a_worker_changed_by_hand_is_told(void **test_state) {
+        struct world *world = reserved(test_state);
+        char object[64];
+        assert_int_equal(fake_place(world->kernel, world->worker, 7), 0);
+        fake_turn(world->kernel, false);
+        assert_int_equal(world->kernel->context->n_knobs_changed, 0);
+        fake_taskset(world->worker, 0x02);
+        fake_turn(world->kernel, false);
+        fake_turn(world->kernel, false);
+        assert_int_equal(world->kernel->context->n_knobs_changed, 1);
+        snprintf(object, sizeof object, "unit.place t.%d", (int) world->worker->id);
+        assert_string_equal(world->kernel->context->last_knob_changed, object);
+        assert_int_equal(world->worker->mask, 0x02);
+}
+
+static void what_a_cpuset_change_reset_is_set_again(void **test_state) {
+        struct world *world = *test_state;
+        world->kernel->old = true;
+        reserved(test_state);
+        assert_int_equal(fake_place(world->kernel, world->worker, 7), 0);
+        fake_set_cpuset(world->kernel, 0xfe);
+        assert_int_equal(world->worker->mask, 0xfe);
+        fake_turn(world->kernel, false);
+        assert_int_equal(world->worker->mask, 0x80);
+        assert_int_equal(world->vcpu->mask, 0x7e);
+        assert_int_equal(world->leader->mask, 0x7e);
+        assert_int_equal(world->kernel->context->n_knobs_changed, 0);
+        /* again and again: ever more rarely */
+        unsigned n = 0;
+        for (unsigned i = 0; i < 40; i++) {
+                fake_set_cpuset(world->kernel, i % 2 ? 0xfe : 0xfc);
+                unsigned before = world->kernel->n_sets;
+                fake_turn(world->kernel, false);
+                n += world->kernel->n_sets != before;
+        }
+        assert_true(n > 0 && n < 20);
+        assert_int_equal(world->kernel->context->n_knobs_changed, 0);
+}
+
+static void what_a_cpuset_change_narrowed_is_put_back_all_the_same(void **test_state) {
+        struct world *world = reserved(test_state);
+        fake_set_cpuset(world->kernel, 0xf0);
+        assert_int_equal(world->vcpu->mask, 0x70);
+        fake_turn(world->kernel, false);
+        assert_int_equal(world->kernel->context->n_knobs_changed, 0);
+        assert_int_equal(world->vcpu->mask, 0x70);
+        fake_close(world->kernel);
+        fake_open(world->kernel);
+        fake_restore(world->kernel);
+        assert_int_equal(world->vcpu->mask, 0xf0);
+        assert_int_equal(world->leader->mask, 0xf0);
+}
+
+static void a_cpu_that_goes_offline_is_no_change_by_hand(void **test_state) {
+        struct world *world = reserved(test_state);
+        world->kernel->online = 0xf7;
+        fake_turn(world->kernel, false);
+        fake_turn(world->kernel, false);
+        world->kernel->online = 0xff;
+        fake_turn(world->kernel, false);
+        assert_int_equal(world->kernel->context->n_knobs_changed, 0);
+        fake_restore(world->kernel);
+        assert_int_equal(world->vcpu->mask, 0xff);
+}
+
+static void a_thread_that_the_kernel_holds_fast_is_told(void **test_state) {
+        struct world *world = *test_state;
+        struct fake_thread *fixed = fake_clone(world->kernel, world->leader, "iou-wrk-100", FAKE_FIXED);
+        struct fake_thread *free_one = fake_clone(world->kernel, world->leader, "iou-wrk-100", FAKE_IO_WORKER);
+        reserved(test_state);
+        assert_int_equal(fixed->mask, 0xff);
+        assert_int_equal(free_one->mask, 0x7f);
+        assert_non_null(strstr(world->kernel->context->last_told, "the kernel lets nobody move it"));
+}
+
+static void a_kernel_thread_of_vhost_keeps_what_it_was_born_with(void **test_state) {
+        struct world *world = *test_state;
+        fake_taskset(world->leader, 0x0f);
+        reserved(test_state);
+        struct fake_thread *worker = fake_kthread(world->kernel, world->leader);
+        fake_turn(world->kernel, true);
+        assert_int_equal(fake_place(world->kernel, worker, 7), 0);
+        fake_close(world->kernel);
+        fake_open(world->kernel);
+        fake_restore(world->kernel);
+        assert_int_equal(worker->mask, 0xff);
+}
+
+static void names_of_objects_are_read_in_one_way_only(void **test_state) {
+        (void) test_state;
+        static const char *const bad[] = { "", ".", "1", "1.", ".1", "0.1", "-1.2", "1.-2", "1.2.", "1.2.3", "1 .2", " 1.2", "1.2 ", "1.2x", "99999999999.1", "1.99999999999999999999" };
+        struct thread_object object;
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++)
+                assert_false(thread_object_parse(bad[i], &object, false));
+        assert_true(thread_object_parse("12.34", &object, false));
+        assert_true(object.id == 12 && object.start_time == 34);
+        assert_false(thread_object_parse("12.34", &object, true));
+        assert_true(thread_object_parse("12.34.56", &object, true));
+        assert_int_equal(object.since, 56);
+}
+
+static void an_id_that_is_used_again_is_another_thread(void **test_state) {
+        struct world *world = reserved(test_state);
+        char object[64], value[64];
+        snprintf(object, sizeof object, "%d.%" PRIu64, (int) world->vcpu->id, world->vcpu->start_time + 1);
+        assert_int_equal(thread_cpus_get(world->kernel->state, object, value, sizeof value), -ESRCH);
+        assert_int_equal(thread_cpus_set(world->kernel->state, object, "0", value, sizeof value), -ESRCH);
+        assert_int_equal(thread_cpus_set(world->kernel->state, "99999.1", "0", value, sizeof value), -ESRCH);
+        assert_int_equal(thread_cpus_set(world->kernel->state, "nonsense", "0", value, sizeof value), -ENOENT);
+        assert_int_equal(world->vcpu->mask, 0x7f);
+}
+
+/* --- lives --- */
+
+static unsigned pick(unsigned *seed, unsigned n) {
+        return (unsigned) rand_r(seed) % n;
+}
+
+static struct fake_thread *pick_leader(struct fake_kernel *kernel, unsigned *seed) {
+        for (unsigned tries = 0; tries < 200; tries++) {
+                struct fake_thread *thread = kernel->threads + pick(seed, (unsigned) kernel->n_threads);
+                if (thread->alive && thread->id == thread->process && thread->flags == FAKE_PLAIN)
+                        return thread;
+        }
+        return NULL;
+}
+
+static void populate(struct fake_kernel *kernel, unsigned *seed) {
+        char name[32];
+        for (unsigned i = 0; i < 1 + pick(seed, 5); i++) {
+                struct fake_thread *leader = fake_process(kernel, "qemu-system-x86", 1 + pick(seed, 255));
+                for (unsigned k = 0; k < 1 + pick(seed, 4); k++) {
+                        snprintf(name, sizeof name, "CPU %u/KVM", k);
+                        fake_taskset(fake_clone(kernel, leader, name, FAKE_PLAIN), 1 + pick(seed, 255));
+                }
+                snprintf(name, sizeof name, "vhost-%d", (int) leader->id);
+                fake_clone(kernel, leader, name, FAKE_USER_WORKER);
+        }
+}
+
+static void place_some(struct fake_kernel *kernel, unsigned *seed, const bool cores[static 8]) {
+        unsigned cpu = pick(seed, 8);
+        if (!cores[cpu])
+                return;
+        /* Workers that were bound to one CPU are their administrator's, the daemon never moves them. */
+        for (size_t i = 0; i < kernel->n_threads; i++)
+                if (kernel->threads[i].alive && kernel->threads[i].flags != FAKE_PLAIN && (kernel->threads[i].natural & (kernel->threads[i].natural - 1)) && pick(seed, 2))
+                        (void) fake_place(kernel, kernel->threads + i, (int) cpu);
+}
+
+static void unplace(struct fake_kernel *kernel, unsigned cpu) {
+        char value[16];
+        snprintf(value, sizeof value, "%u", cpu);
+        for (size_t i = kernel->n_wants; i-- > 0;) {
+                struct fake_want want = kernel->wants[i];
+                if (strcmp(want.kind, "unit.place") == 0 && strcmp(want.set_value, value) == 0)
+                        (void) fake_want(kernel, want.kind, want.object, want.old_value);
+        }
+}
+
+static void live_a_while(struct fake_kernel *kernel, unsigned *seed) {
+        bool cores[8] = { false };
+        for (unsigned n = 20 + pick(seed, 60); n > 0; n--) {
+                struct fake_thread *leader = pick_leader(kernel, seed);
+                char name[32];
+                unsigned cpu = pick(seed, 8);
+                switch (pick(seed, 9)) {
+                case 0:
+                case 1:
+                        if (cores[cpu])
+                                unplace(kernel, cpu);
+                        fake_core(kernel, (int) cpu, !cores[cpu]);
+                        cores[cpu] = !cores[cpu];
+                        fake_reserve(kernel);
+                        break;
+                case 2:
+                        if (!leader)
+                                break;
+                        fake_clone(kernel, leader, "worker", FAKE_PLAIN);
+                        if (pick(seed, 2))
+                                guests_process_changed(kernel->state, leader->id);
+                        break;
+                case 3:
+                        if (!leader)
+                                break;
+                        snprintf(name, sizeof name, "vhost-%d", (int) leader->id);
+                        fake_clone(kernel, leader, name, FAKE_USER_WORKER);
+                        break;
+                case 4:
+                        for (unsigned tries = 0; tries < 20; tries++) {
+                                struct fake_thread *thread = kernel->threads + pick(seed, (unsigned) kernel->n_threads);
+                                if (thread->alive && (thread->id != thread->process || pick(seed, 10) == 0)) {
+                                        fake_exit(kernel, thread);
+                                        break;
+                                }
+                        }
+                        break;
+                case 5:
+                        place_some(kernel, seed, cores);
+                        break;
+                case 6:
+                        if (pick(seed, 4) == 0) {
+                                fake_close(kernel);
+                                fake_open(kernel);
+                                fake_restore(kernel);
+                                memset(cores, 0, sizeof cores);
+                        }
+                        break;
+                default:
+                        fake_turn(kernel, pick(seed, 4) == 0);
+                }
+        }
+        for (unsigned cpu = 0; cpu < 8; cpu++)
+                if (cores[cpu])
+                        unplace(kernel, cpu);
+}
+
+static void at_the_end_of_any_life_every_thread_has_the_mask_that_it_would_have_without_iocored(void **test_state) {
+        (void) test_state;
+        const char *given = getenv("IOCORE_SEED");
+        unsigned first = given ? (unsigned) strtoul(given, NULL, 10) : (unsigned) time(NULL);
+        print_message("seed %u (IOCORE_SEED)\n", first);
+        for (unsigned life = 0; life < (given ? 1 : 60); life++) {
+                unsigned seed = first + life;
+                struct fake_kernel *kernel = fake_kernel_new();
+                populate(kernel, &seed);
+                fake_open(kernel);
+                live_a_while(kernel, &seed);
+                if (pick(&seed, 2)) { /* killed */
+                        fake_close(kernel);
+                        fake_open(kernel);
+                }
+                fake_restore(kernel);
+                for (size_t i = 0; i < kernel->n_threads; i++) {
+                        const struct fake_thread *thread = kernel->threads + i;
+                        if (thread->alive && thread->mask != thread->natural)
+                                fail_msg("IOCORE_SEED=%u: thread %d (%s) has %#" PRIx64 ", not %#" PRIx64, first + life, (int) thread->id,
+                                         thread->was_there ? "was there" : "born meanwhile", thread->mask, thread->natural);
+                }
+                assert_int_equal(kernel->n_wants, 0);
+                fake_kernel_free(kernel);
+        }
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                TEST(threads_of_a_guest_leave_an_io_core_and_its_worker_does_not),
+                TEST(they_get_it_back_when_it_is_one_no_more),
+                TEST(nothing_is_read_while_there_is_no_io_core),
+                TEST(nothing_is_asked_for_twice),
+                TEST(what_was_refused_is_asked_for_again_by_a_thorough_scan_only),
+                TEST(a_thread_bound_by_hand_to_an_io_core_is_left_alone_and_told_once),
+                TEST(cpus_of_threads_bound_by_hand_are_told_before_there_is_an_io_core),
+                TEST(a_guest_whose_vcpus_are_all_bound_by_hand_is_left_alone_altogether),
+                TEST(a_mask_is_never_made_empty),
+                TEST(cpus_that_are_offline_are_not_lost),
+                TEST(a_guest_without_a_worker_is_found_by_its_vcpus),
+                TEST(a_thread_born_meanwhile_is_put_back_with_its_leader),
+                TEST(one_that_knows_only_the_journal_puts_back_threads_born_meanwhile),
+                TEST(a_thread_that_had_the_narrower_mask_before_keeps_it),
+                TEST(a_worker_born_meanwhile_gets_its_owners_mask_before_it_is_placed),
+                TEST(what_a_vcpu_thread_made_gets_that_threads_mask_back),
+                TEST(a_change_by_hand_is_told_and_not_touched_again),
+                TEST(a_leader_changed_by_hand_does_not_take_along_what_was_born_with_its_mask),
+                TEST(a_worker_changed_by_hand_is_told),
+                TEST(what_a_cpuset_change_reset_is_set_again),
+                TEST(what_a_cpuset_change_narrowed_is_put_back_all_the_same),
+                TEST(a_cpu_that_goes_offline_is_no_change_by_hand),
+                TEST(a_thread_that_the_kernel_holds_fast_is_told),
+                TEST(a_kernel_thread_of_vhost_keeps_what_it_was_born_with),
+                cmocka_unit_test(names_of_objects_are_read_in_one_way_only),
+                TEST(an_id_that_is_used_again_is_another_thread),
+                cmocka_unit_test(at_the_end_of_any_life_every_thread_has_the_mask_that_it_would_have_without_iocored),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
