@@ -8,6 +8,7 @@
 
 #include "cleanup.h"
 #include "pattern.h"
+#include "regex-cost.h"
 #include "thread-info.h"
 
 enum {
@@ -16,7 +17,6 @@ enum {
         TEXT_MAX = 256,         /* of a regular expression or a template */
         THREAD_NAME_MAX = 63,
         GROUPS_MAX = 10,        /* the whole name and \1 to \9 */
-        REPETITIONS_MAX = 4096, /* of all {N} together: regcomp(3) writes them out */
 };
 
 enum field { REGEX, KIND, BACKEND, QUEUE, DOMAIN, OWNER, _FIELD_MAX };
@@ -71,36 +71,10 @@ static const struct builtin *find_builtin(const char *name) {
         return NULL;
 }
 
-/* The most that {N}, {N,} or {N,M} repeats; 1 for a brace that is none of these. */
-static unsigned long count_repetitions(const char *brace) {
-        char *end;
-        unsigned long least = strtoul(brace + 1, &end, 10);
-        unsigned long most = *end == ',' ? strtoul(end + 1, NULL, 10) : 0;
-        return least > most ? least : most > 0 ? most : 1;
-}
-
-/* What regexec(3) could take for ever, or regcomp(3) all memory for. NULL: nothing. */
-static const char *what_is_too_costly(const char *regex) {
-        unsigned long repetitions = 1;
-
-        for (const char *c = regex; *c; c++) {
-                if (*c == '\\' && c[1] >= '1' && c[1] <= '9')
-                        return "a back-reference, which may take for ever";
-                if (*c == '\\' && c[1] != '\0') {
-                        c++;
-                } else if (*c == '{') {
-                        unsigned long n = count_repetitions(c);
-                        if (n > REPETITIONS_MAX || (repetitions *= n > 1 ? n : 1) > REPETITIONS_MAX)
-                                return "too many repetitions";
-                }
-        }
-        return NULL;
-}
-
 static int compile(struct pattern *pattern, char *ret_reason, size_t size) {
         char error[128];
 
-        const char *why = what_is_too_costly(pattern->fields[REGEX]);
+        const char *why = regex_too_costly(pattern->fields[REGEX]);
         int r = why ? 0 : regcomp(&pattern->regex, pattern->fields[REGEX], REG_EXTENDED);
         if (r == REG_ESPACE) {
                 snprintf(ret_reason, size, "pattern %s: %s", pattern->name, strerror(ENOMEM));
@@ -111,7 +85,7 @@ static int compile(struct pattern *pattern, char *ret_reason, size_t size) {
                 why = error;
         }
         if (why) {
-                snprintf(ret_reason, size, "option %s.regex: \"%.64s\": %s", pattern->name, pattern->fields[REGEX], why);
+                snprintf(ret_reason, size, "option %s.regex: \"%.64s\": %s%s", pattern->name, pattern->fields[REGEX], why, r == 0 ? " may take for ever" : "");
                 return -EINVAL;
         }
         pattern->compiled = true;

@@ -61,7 +61,9 @@ static bool line_has(const char *status, const char *key, int skip, gid_t wanted
         size_t length;
         const char *value = thread_status_value(status, key, &length);
 
-        for (const char *end = value + length; value && value < end;) {
+        if (!value)
+                return false;
+        for (const char *end = value + length; value < end;) {
                 char *next;
                 unsigned long number = strtoul(value, &next, 10);
                 if (next == value || next > end)

@@ -80,3 +80,12 @@ tests_fuzz_fuzz_planner_LDADD = libiocored.la $(HWLOC_LIBS)
 tests_fuzz_fuzz_planner_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 endif
 EXTRA_DIST += tests/fuzz/run
+
+EXTRA_DIST += tests/fuzz/corpus/discovery/fork tests/fuzz/corpus/discovery/comm tests/fuzz/corpus/discovery/two-events tests/fuzz/corpus/discovery/pattern \
+	tests/fuzz/corpus/discovery/pattern-repeats tests/fuzz/corpus/discovery/mount tests/fuzz/corpus/discovery/mount-and-status
+if FUZZERS
+check_PROGRAMS += tests/fuzz/fuzz-discovery
+tests_fuzz_fuzz_discovery_SOURCES = tests/fuzz/fuzz-discovery.c
+tests_fuzz_fuzz_discovery_LDADD = libvhost-thread.la
+tests_fuzz_fuzz_discovery_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+endif
