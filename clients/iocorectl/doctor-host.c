@@ -183,21 +183,24 @@ static void option_value(const struct mntent *entry, const char *option, char *r
                 (void) snprintf(ret, size, "%.*s", (int) strcspn(value + 1, ","), value + 1);
 }
 
+/* A directory whose name is too long for us is as good as none. */
+static void keep_first(char *kept, size_t size, const char *directory) {
+        if (kept[0] == '\0' && strlen(directory) < size)
+                memcpy(kept, directory, strlen(directory) + 1);
+}
+
 static void look_at_mount(const struct mntent *entry, struct doctor_mounts *ret) {
         if (strcmp(entry->mnt_dir, "/proc") == 0 && strcmp(entry->mnt_type, "proc") == 0) {
                 ret->proc_found = true;
                 option_value(entry, "hidepid", ret->hidepid, sizeof(ret->hidepid)); /* what is mounted on top counts, and comes later */
-        } else if (strcmp(entry->mnt_type, "cgroup") == 0 && hasmntopt(entry, "cpuset") && ret->cpuset_v1[0] == '\0') {
-                if (strlen(entry->mnt_dir) < sizeof(ret->cpuset_v1))
-                        strcpy(ret->cpuset_v1, entry->mnt_dir);
-        } else if (strcmp(entry->mnt_type, "cgroup2") == 0 && ret->unified[0] == '\0') {
-                if (strlen(entry->mnt_dir) < sizeof(ret->unified))
-                        strcpy(ret->unified, entry->mnt_dir);
-        }
+        } else if (strcmp(entry->mnt_type, "cgroup") == 0 && hasmntopt(entry, "cpuset"))
+                keep_first(ret->cpuset_v1, sizeof(ret->cpuset_v1), entry->mnt_dir);
+        else if (strcmp(entry->mnt_type, "cgroup2") == 0)
+                keep_first(ret->unified, sizeof(ret->unified), entry->mnt_dir);
 }
 
 static void look_at_mounts(const struct doctor_host *host, struct doctor_mounts *ret) {
-        _cleanup_free_ char *text = malloc(MOUNTS_TEXT_MAX);
+        _cleanup_free_ char *text = calloc(1, MOUNTS_TEXT_MAX);
         char line[8192];
         struct mntent entry;
 
