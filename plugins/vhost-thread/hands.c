@@ -171,7 +171,7 @@ int vhost_core_remove(void *userdata, int cpu, const char *worker) {
                 struct vhost_thread *thread = state->threads[i];
                 vhost_refresh_cpu(state, thread);
                 /* One that somebody else bound to this CPU is not for iocored to move, and needs no I/O core. */
-                if (thread->placed == cpu && thread->worker->cpu == cpu && vhost_thread_check(state, thread) >= 0)
+                if (thread->placed == cpu && thread->worker->cpu == cpu && vhost_thread_check(state, thread) != -ESRCH)
                         return -EBUSY;
         }
         int r = state->services->core_set(state->context, cpu, NULL, false);

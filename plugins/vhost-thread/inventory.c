@@ -11,7 +11,9 @@
 int vhost_thread_check(const struct vhost_state *state, const struct vhost_thread *thread) {
         struct thread_stat stat;
         int r = search_read_stat(state->services, state->context, thread, &stat);
-        return r < 0 || stat.start_time != thread->start_time ? -ESRCH : 0;
+        if (r < 0)
+                return r == -ENOENT ? -ESRCH : r;
+        return stat.start_time == thread->start_time ? 0 : -ESRCH;
 }
 
 static int compare_id(const void *key, const void *member) {
@@ -75,11 +77,12 @@ static void refresh_owner(struct vhost_state *state, struct vhost_thread *thread
         struct owner owner = { .node = IOCORE_NODE_UNKNOWN };
         struct iocore_unit *unit = thread->unit;
 
-        pid_t process = thread->shape == THREAD_VHOST_TASK ? thread->process : search_read_process_of(state->services, state->context, thread->creator);
-        /* One that has ended leaves its worker a moment longer: what was known of it stays. */
+        pid_t process = thread->shape == THREAD_VHOST_TASK ? thread->process : search_read_owner(state->services, state->context, thread);
+        /* One that has ended leaves its worker a moment longer, or for good when it gave the device away: what was known of it stays, though its id may be another's. */
         if (process > 0)
                 unit->owner = process;
-        if (unit->owner < 0 || owner_read(state->services, state->context, unit->owner, &owner) < 0) {
+        if (unit->owner < 0 || search_is_younger(state->services, state->context, unit->owner, thread) ||
+            owner_read(state->services, state->context, unit->owner, &owner) < 0) {
                 if (unit->domain[0] == '\0')
                         (void) owner_read_cgroup(state->services, state->context, thread->id, unit->domain);
                 return;
@@ -198,7 +201,7 @@ int vhost_scan(struct vhost_state *state, bool thorough) {
                 struct vhost_thread *thread = state->threads[i];
                 /* An open schedstat says by itself when its thread has gone. */
                 if (!thread->ended && (thorough || !state->connector || thread->schedstat < 0))
-                        thread->ended = vhost_thread_check(state, thread) < 0;
+                        thread->ended = vhost_thread_check(state, thread) == -ESRCH;
         }
         vhost_forget_ended(state);
         for (size_t i = 0; i < state->n_threads; i++) {

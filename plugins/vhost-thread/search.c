@@ -48,6 +48,16 @@ pid_t search_read_process_of(const struct iocore_services *services, struct ioco
         return thread_parse_id(digits);
 }
 
+bool search_is_younger(const struct iocore_services *services, struct iocore_context *context, pid_t id, const struct vhost_thread *worker) {
+        const struct vhost_thread thread = { .id = id, .process = id };
+        struct thread_stat stat;
+        return search_read_stat(services, context, &thread, &stat) >= 0 && stat.start_time > worker->start_time;
+}
+
+pid_t search_read_owner(const struct iocore_services *services, struct iocore_context *context, const struct vhost_thread *worker) {
+        return search_is_younger(services, context, worker->creator, worker) ? -1 : search_read_process_of(services, context, worker->creator);
+}
+
 /* What a thread of this name may be; THREAD_OTHER: nothing that anybody looks for. Only the kernel's word makes it that. */
 static enum thread_shape guess_by_name(const struct search *search, const char *name, struct vhost_thread *thread, struct pattern_match *match) {
         if (thread_parse_name(name, &thread->creator))

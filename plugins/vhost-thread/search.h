@@ -34,6 +34,10 @@ bool search_new(const struct search *search, pid_t after, pid_t newest, int *ret
 pid_t search_read_newest(const struct iocore_services *services, struct iocore_context *context);
 /* The process of a thread; -1 when there is no such thread (any more). */
 pid_t search_read_process_of(const struct iocore_services *services, struct iocore_context *context, pid_t thread);
+/* The process of the thread that a worker names as its creator; -1 when it has ended, also when its id is another thread's now: a creator is older than its worker. */
+pid_t search_read_owner(const struct iocore_services *services, struct iocore_context *context, const struct vhost_thread *worker);
+/* Is the thread of this id younger than the worker, so that it cannot have made it? */
+bool search_is_younger(const struct iocore_services *services, struct iocore_context *context, pid_t id, const struct vhost_thread *worker);
 /* What /proc/TID/stat says now. 0 or -errno. */
 int search_read_stat(const struct iocore_services *services, struct iocore_context *context, const struct vhost_thread *thread, struct thread_stat *ret);
 

@@ -95,7 +95,7 @@ int vhost_open_connected(const struct iocore_services *services, struct iocore_c
 /* Where the files of a thread are. */
 enum { VHOST_PATH_MAX = 80 };
 void vhost_thread_path(const struct vhost_thread *thread, const char *file, char ret[static VHOST_PATH_MAX]);
-/* Reads whether the thread is still the one that was found. 0; -ESRCH: it is gone, or its id is another thread's now. */
+/* Reads whether the thread is still the one that was found. 0; -ESRCH: it is gone, or its id is another thread's now; another -errno: that cannot be told. */
 int vhost_thread_check(const struct vhost_state *state, const struct vhost_thread *thread);
 /* NULL when there is none. */
 struct vhost_thread *vhost_thread_find(const struct vhost_state *state, pid_t id);

@@ -34,6 +34,9 @@ struct fixture {
         } answers[N_ANSWERS_MAX];
         size_t n, next;
         unsigned n_opened, n_searched; /* files; times that all of /proc was looked at */
+        unsigned vanish_at;            /* the file number at which `vanishes` goes; NULL: it has gone, or nothing is to go */
+        const char *vanishes;
+        const char *unreadable;        /* the name of files that nobody may read, or NULL */
         struct {
                 char key[32], value[256];
         } said[8];
@@ -70,6 +73,15 @@ static int count_open_path(struct iocore_context *context, const char *path, int
         struct fixture *fixture = context->userdata;
         fixture->n_opened++;
         fixture->n_searched += strcmp(path, "/proc") == 0;
+        if (fixture->vanishes && fixture->n_opened == fixture->vanish_at) {
+                fixture_remove(context, fixture->vanishes);
+                fixture->vanishes = NULL;
+                if (strcmp(path, "/proc") == 0)
+                        fixture_write(context, "/proc/1/comm", "init\n"); /* that is always there */
+        }
+        const char *name = strrchr(path, '/');
+        if (fixture->unreadable && name && strcmp(name + 1, fixture->unreadable) == 0)
+                return -EACCES;
         return fake_services.open_path(context, path, flags);
 }
 
@@ -338,6 +350,114 @@ static void an_id_that_is_used_again_at_once_is_another_worker(void **test_state
         assert_int_equal(announced(fixture), 1);
         assert_int_equal(fixture->context->n_workers, 1);
         assert_int_equal(fake_worker(fixture->context, "t.120")->incarnation, 5678);
+}
+
+/* The thread that made the device has ended, and its id is somebody else's. */
+static void an_id_that_is_used_again_is_not_the_owner(void **test_state) {
+        struct fixture *fixture = *test_state;
+        put_kernel_thread(fixture, 120, "vhost-100", 1234);
+        put_kernel_thread(fixture, 121, "vhost-300", 1234);
+        put_thread(fixture, "/proc/300", 300, 300, "other", 1, PLAIN, 2000);
+        fixture_write(fixture->context, "/proc/300/cmdline", "other");
+        connect_plugin(fixture);
+        assert_int_equal(fake_unit(fixture->context, "t.120")->owner, 100);
+        assert_int_equal(fake_unit(fixture->context, "t.120")->node, 1);
+        assert_int_equal(fake_unit(fixture->context, "t.121")->owner, -1);
+        assert_int_equal(fake_unit(fixture->context, "t.121")->node, IOCORE_NODE_UNKNOWN);
+
+        put_thread(fixture, "/proc/100", 100, 100, "other", 1, PLAIN, 3000);
+        fixture_write(fixture->context, "/proc/100/status", "Tgid:\t100\nMems_allowed_list:\t0\n");
+        scan(fixture, true);
+        assert_int_equal(fake_unit(fixture->context, "t.120")->node, 1); /* as it was known */
+}
+
+/* --- threads that end at any moment */
+
+static void assert_consistent(struct fixture *fixture) {
+        assert_int_equal(fixture->context->n_workers, fixture->state->n_threads);
+        assert_int_equal(fixture->context->n_units, fixture->state->n_threads);
+        for (size_t i = 0; i < fixture->state->n_threads; i++) {
+                assert_non_null(fixture->state->threads[i]->worker);
+                assert_ptr_equal(fixture->state->threads[i]->unit->worker, fixture->state->threads[i]->worker);
+        }
+}
+
+/* What vanishes when the file number n is opened, counted from now on. */
+static void vanish_at(struct fixture *fixture, unsigned n, const char *path) {
+        fixture->n_opened = 0;
+        fixture->vanish_at = n;
+        fixture->vanishes = path;
+}
+
+static void worker_that_ends_at(struct fixture *fixture, const char *path, unsigned n) {
+        put_thread(fixture, "/proc/100", 100, 100, "qemu-system-x86", 1, PLAIN, 50);
+        fixture_write(fixture->context, "/proc/100/cmdline", "qemu-system-x86_64");
+        put_kernel_thread(fixture, 120, "vhost-100", 1234);
+        put_kernel_thread(fixture, 121, "vif3.1-q0-guest-rx", 1234);
+        put_task(fixture, 100, 104, "vhost-100", USER_WORKER);
+        tell_born(fixture, 120, 120);
+        tell_born(fixture, 121, 121);
+        tell_born(fixture, 100, 104);
+        vanish_at(fixture, n, path);
+        assert_true(announced(fixture) >= 0);
+        assert_consistent(fixture);
+        scan(fixture, false);
+        assert_consistent(fixture);
+        assert_true(announced(fixture) >= 0);
+}
+
+static void a_thread_may_end_between_any_two_looks_at_it(void **test_state) {
+        static const char *const ends[] = { "/proc/120", "/proc/121", "/proc/100/task/104", "/proc/100", "/proc" };
+        struct fixture *fixture = *test_state;
+        unsigned n_files = 0;
+        connect_plugin(fixture);
+
+        for (size_t i = 0; i < ELEMENTSOF(ends); i++)
+                for (unsigned n = 1;; n++) {
+                        worker_that_ends_at(fixture, ends[i], n);
+                        bool vanished = fixture->vanishes == NULL;
+                        n_files += vanished;
+                        /* all go, and nothing is left behind */
+                        fixture_remove(fixture->context, "/proc");
+                        fixture_write(fixture->context, "/proc/1/comm", "init\n");
+                        vanish_at(fixture, 0, NULL);
+                        scan(fixture, true);
+                        assert_int_equal(fixture->state->n_threads, 0);
+                        assert_consistent(fixture);
+                        assert_int_equal(fixture->context->n_devices, 0);
+                        for (unsigned epochs = 0; epochs < LOOKS + 2; epochs++)
+                                assert_true(announced(fixture) >= 0);
+                        fixture->n_opened = 0;
+                        assert_int_equal(announced(fixture), 0);
+                        assert_int_equal(fixture->n_opened, 0); /* nobody goes on looking for it */
+                        if (!vanished)
+                                break;
+                }
+        assert_in_range(n_files, 40, 2000);
+}
+
+static void files_that_cannot_be_read_are_not_read_all_the_time(void **test_state) {
+        static const char *const names[] = { "comm", "stat", "status", "schedstat", "cmdline", "cgroup" };
+        struct fixture *fixture = *test_state;
+        connect_plugin(fixture);
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                fixture->unreadable = names[i];
+                put_kernel_thread(fixture, (pid_t) (120 + i), "vhost-100", 1234);
+                tell_born(fixture, (pid_t) (120 + i), (pid_t) (120 + i));
+                assert_true(announced(fixture) >= 0);
+                assert_consistent(fixture);
+                fixture->n_opened = 0;
+                assert_int_equal(announced(fixture), 0);
+                assert_int_equal(fixture->n_opened, 0);
+                scan(fixture, false);
+                scan(fixture, true);
+                assert_consistent(fixture);
+                /* a thread whose name or whose flags cannot be read may be any */
+                assert_int_equal(fixture->context->n_workers, i < 2 ? 0 : i + 1);
+        }
+        fixture->unreadable = "stat";
+        scan(fixture, true);
+        assert_int_equal(fixture->context->n_workers, ELEMENTSOF(names)); /* no news is not bad news */
 }
 
 static void say(void *userdata, const char *key, const char *value) {
@@ -647,6 +767,9 @@ int main(void) {
                 TEST(with_a_connector_only_a_thorough_scan_searches),
                 TEST(a_worker_that_ended_leaves_the_model_with_the_next_epoch),
                 TEST(an_id_that_is_used_again_at_once_is_another_worker),
+                TEST(an_id_that_is_used_again_is_not_the_owner),
+                TEST(a_thread_may_end_between_any_two_looks_at_it),
+                TEST(files_that_cannot_be_read_are_not_read_all_the_time),
                 TEST(a_connector_that_fails_is_replaced_by_scans),
                 TEST(it_is_said_how_workers_are_found_and_what_they_are),
                 TEST(the_connector_can_be_switched_off),
