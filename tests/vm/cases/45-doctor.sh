@@ -52,6 +52,8 @@ is "$(answer daemon) $(answer can-poll) $(answer can-limit)" "yes no no" "doctor
 iocorectl status > "$WORK/status"
 grep -q '^ *discovery  vhost-thread: ' "$WORK/status"
 ok $? "status says how workers are found"
+grep -q '^ *reservation  vhost-thread: ' "$WORK/status"
+ok $? "status says how I/O cores are kept free"
 grep -q '^ *cannot  poll: ' "$WORK/status"
 ok $? "status says that polling cannot be had"
 for verb in doctor status workers units devices cores; do
