@@ -15,5 +15,6 @@ EXTRA_DIST += tests/vm/cases/30-restore.sh
 EXTRA_DIST += tests/vm/cases/40-identity.sh
 EXTRA_DIST += tests/vm/cases/45-doctor.sh
 EXTRA_DIST += tests/vm/cases/50-late-workers.sh
-EXTRA_DIST += tests/vm/cases/70-bad-input.sh
+EXTRA_DIST += tests/vm/cases/70-bad-input.sh tests/vm/quiet.sh
+EXTRA_DIST += tests/vm/cases/71-missing-rights.sh
 EXTRA_DIST += tests/vm/cases-bench/bench-threads.sh

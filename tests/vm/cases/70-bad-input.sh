@@ -2,47 +2,11 @@
 # What a host may do to iocored: workers that die while they are looked at, names that lie.
 . /tests/tap.sh
 . /tests/guest.sh
+. /tests/quiet.sh
 
 configuration='[daemon]
 epoch = 100ms'
 
-epoch() {
-  iocorectl status --json | sed -n 's/.*"epoch":[[:space:]]*\([0-9]*\).*/\1/p' | head -n 1
-}
-epochs_passed() { # epochs_passed FIRST N
-  [ "$(epoch)" -ge $(($1 + $2)) ]
-}
-# let_pass N: epochs.
-let_pass() {
-  local first
-  first=$(epoch)
-  wait_until 60 epochs_passed "$first" "$1"
-}
-lines() {
-  local all
-  mapfile -t all < "$WORK/daemon.log"
-  echo "${#all[@]}"
-}
-n_files() {
-  local all
-  all=("/proc/$daemon/fd/"*)
-  echo "${#all[@]}"
-}
-journal_size() {
-  stat -c %s /run/iocored/journal 2> /dev/null || echo 0
-}
-# note: what a loop that goes wrong would make grow.
-note() {
-  noted_lines=$(lines) noted_journal=$(journal_size) noted_files=$(n_files)
-}
-# The daemon says next to nothing and writes next to nothing while nothing happens, whatever is wrong with the host.
-quiet() { # quiet DESCRIPTION
-  note
-  let_pass 30
-  local n=$(($(lines) - noted_lines)) bytes=$(($(journal_size) - noted_journal))
-  [ "$n" -le 3 ] && [ "$bytes" -le 4096 ] && [ "$(n_files)" -le "$noted_files" ]
-  ok $? "$1: nothing is retried in a loop ($n lines, $bytes bytes of journal, $(n_files) files after $noted_files in 30 epochs)"
-}
 knows() { iocorectl workers --json | grep -q "\"t\\.$1\""; }
 knows_none() { ! iocorectl workers --json | grep -q '"t\.'; }
 
@@ -77,29 +41,27 @@ churn() { # churn TIMES
       pids="$pids $!"
     done
     for j in 0 1 2 3 4; do wait_until 30 test -s "$WORK/churn.$j" || return 1; done
-    read -r j worker < "$WORK/churn.0"
+    read -r _ worker _ < "$WORK/churn.0"
     [ $((i % 2)) -eq 0 ] || wait_until 30 knows "$worker" || return 1
     kill -9 $pids
     wait $pids 2> /dev/null
   done
   return 0
 }
-resident() {
-  field_of "$daemon" VmRSS | tr -cd 0-9
-}
 churn 4
+ok $? "twenty workers come and are killed, every second time when one of them is known"
 holds "workers that came and died are forgotten" wait_until 30 knows_none
 let_pass 10
 note
-kib=$(resident)
+kib=$(resident_kib)
 first=$(epoch)
 churn 10
 ok $? "fifty workers come and are killed"
 holds "and all are forgotten" wait_until 30 knows_none
 let_pass 10
-diag "$(($(epoch) - first)) epochs; $(($(lines) - noted_lines)) lines of log, $(($(journal_size) - noted_journal)) bytes of journal; resident $kib, then $(resident) KiB"
+diag "$(($(epoch) - first)) epochs; $(($(lines) - noted_lines)) lines of log, $(($(journal_size) - noted_journal)) bytes of journal; resident $kib, then $(resident_kib) KiB"
 is "$(n_files)" "$noted_files" "no file of theirs stays open"
-[ "$(resident)" -le $((kib + 512)) ]
+[ "$(resident_kib)" -le $((kib + 512)) ]
 ok $? "and no memory"
 [ $(($(lines) - noted_lines)) -le 20 ]
 ok $? "little is said of it"

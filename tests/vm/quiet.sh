@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# For cases in which something is wrong with the host: what the daemon says and writes meanwhile. Sourced after guest.sh; the daemon runs.
+
+epoch() {
+  iocorectl status --json | sed -n 's/.*"epoch":[[:space:]]*\([0-9]*\).*/\1/p' | head -n 1
+}
+
+# epochs_passed FIRST N
+epochs_passed() {
+  [ "$(epoch)" -ge $(($1 + $2)) ]
+}
+
+# let_pass N: epochs.
+let_pass() {
+  local first
+  first=$(epoch)
+  wait_until 90 epochs_passed "$first" "$1"
+}
+
+# lines [PATTERN]: of the daemon's log.
+lines() {
+  grep -c -e "${1:-}" "$WORK/daemon.log"
+}
+
+n_files() {
+  local all
+  all=("/proc/$(cat "$WORK/daemon.pid")/fd/"*)
+  echo "${#all[@]}"
+}
+
+journal_size() {
+  stat -c %s /run/iocored/journal 2> /dev/null || echo 0
+}
+
+resident_kib() {
+  field_of "$(cat "$WORK/daemon.pid")" VmRSS | tr -cd 0-9
+}
+
+# note: what a loop that goes wrong would make grow.
+note() {
+  noted_lines=$(lines) noted_journal=$(journal_size) noted_files=$(n_files)
+}
+
+# quiet DESCRIPTION: the daemon says and writes next to nothing while nothing happens, whatever is wrong.
+quiet() {
+  note
+  let_pass 30
+  local n=$(($(lines) - noted_lines)) bytes=$(($(journal_size) - noted_journal)) files
+  files=$(n_files)
+  [ "$n" -le 3 ] && [ "$bytes" -le 4096 ] && [ "$files" -le "$noted_files" ]
+  ok $? "$1: nothing is retried in a loop ($n lines, $bytes bytes of journal, $files files after $noted_files in 30 epochs)"
+}
