@@ -101,7 +101,7 @@ int connector_drain(struct connector *connector, connector_heard heard, void *us
         int n = 0;
 
         for (int i = 0; i < DRAIN_MAX; i++) {
-                uint32_t sender;
+                uint32_t sender = UINT32_MAX;
                 ssize_t length = connector->receive(connector->userdata, connector->buffer, sizeof connector->buffer, &sender);
                 if (length == -EAGAIN)
                         break;
@@ -207,7 +207,7 @@ static int await_answer(struct connector *connector, uint32_t token) {
 
         for (int64_t left = ANSWER_MSEC; left >= 0; left = end - monotonic_msec()) {
                 struct pollfd poll_fd = { .fd = connector->fd, .events = POLLIN };
-                uint32_t sender;
+                uint32_t sender = UINT32_MAX;
                 int answer;
                 if (poll(&poll_fd, 1, (int) left) < 0 && errno != EINTR)
                         return -errno;

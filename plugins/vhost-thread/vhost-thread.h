@@ -117,7 +117,7 @@ void vhost_forget_all(struct vhost_state *state);
 
 /* See iocore_plugin.announced() and describe(). */
 int vhost_announced(void *state);
-void vhost_describe(void *state, void (*say)(void *userdata, const char *key, const char *value), void *userdata);
+void vhost_describe(void *userdata, void (*say)(void *userdata, const char *key, const char *value), void *say_userdata);
 /* Tells what of /proc may not be seen. */
 void vhost_check_visibility(struct vhost_state *state);
 /* Looks for workers in all of /proc. 0; -ENOMEM; -errno of /proc. */
