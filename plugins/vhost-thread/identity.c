@@ -18,12 +18,14 @@
 enum {
         LOOKS_MAX = 5,        /* a device may get its tap a moment after its worker; so often a scan looks once more */
         LOOK_AGAIN_MAX = 16,  /* owners in one scan: a VM has some hundred open files */
-        N_QUEUES = 2,
 };
+
+/* Of a tap. Only those that a guest receives are counted as lost when its worker is too slow; of what it sends, the host's drops are also what nobody there wants. */
+enum { RECEIVE, TRANSMIT, N_QUEUES };
 
 struct vhost_device {
         struct iocore_device *model;
-        struct iocore_queue *queues[N_QUEUES]; /* what the guest receives, what it sends; NULL where nothing counts them */
+        struct iocore_queue *queues[N_QUEUES]; /* NULL where nothing counts them */
         pid_t owner;
         struct match_device is;
         unsigned interface;   /* index of its tap on this host; 0: unknown */
@@ -292,7 +294,7 @@ static unsigned read_interface_index(struct vhost_state *state, const struct mat
 
 /* A tap counts for all of its queue pairs together: with one pair the numbers are its worker's, with several nobody's. */
 static void add_queues(struct vhost_state *state, struct vhost_device *device, struct iocore_unit *unit) {
-        static const char *const names[N_QUEUES] = { "rx", "tx" };
+        static const char *const names[N_QUEUES] = { [RECEIVE] = "rx", [TRANSMIT] = "tx" };
 
         for (unsigned i = 0; i < N_QUEUES; i++) {
                 char id[IOCORE_ID_MAX + 4];
@@ -310,7 +312,7 @@ static void add_queues(struct vhost_state *state, struct vhost_device *device, s
                 queue->unit = unit;
                 queue->device = device->model;
                 queue->index = i;
-                queue->fields = IOCORE_QUEUE_BYTES | IOCORE_QUEUE_PACKETS | IOCORE_QUEUE_DROPS;
+                queue->fields = IOCORE_QUEUE_BYTES | IOCORE_QUEUE_PACKETS | (i == RECEIVE ? IOCORE_QUEUE_DROPS : 0);
                 queue->can_poll = queue->poll = false;
                 queue->plugin_data = device;
                 device->queues[i] = queue;
@@ -476,8 +478,7 @@ int identity_sample_queues(void *userdata, struct iocore_worker *worker) {
                 return 0; /* gone: its device goes with the next scan */
         /* What the host receives from a tap the guest has sent. A macvtap is an interface of the guest's own side. */
         bool reversed = device->is.macvtap == 0;
-        struct iocore_queue *receive = device->queues[reversed ? 0 : 1], *transmit = device->queues[reversed ? 1 : 0];
-        fill(receive, identity->clock, counters->tx_bytes, counters->tx_packets, counters->tx_dropped);
-        fill(transmit, identity->clock, counters->rx_bytes, counters->rx_packets, counters->rx_dropped);
+        fill(device->queues[reversed ? TRANSMIT : RECEIVE], identity->clock, counters->rx_bytes, counters->rx_packets, counters->rx_dropped);
+        fill(device->queues[reversed ? RECEIVE : TRANSMIT], identity->clock, counters->tx_bytes, counters->tx_packets, counters->tx_dropped);
         return 0;
 }

@@ -496,8 +496,9 @@ static void counters_are_the_guests(void **test_state) {
         assert_int_equal(receive->index, 0);
         assert_int_equal(transmit->index, 1);
         assert_int_equal(receive->fields, IOCORE_QUEUE_BYTES | IOCORE_QUEUE_PACKETS | IOCORE_QUEUE_DROPS);
+        assert_int_equal(transmit->fields, IOCORE_QUEUE_BYTES | IOCORE_QUEUE_PACKETS);
         assert_true(receive->bytes == 4 && receive->packets == 5 && receive->drops == 6);
-        assert_true(transmit->bytes == 1 && transmit->packets == 2 && transmit->drops == 3);
+        assert_true(transmit->bytes == 1 && transmit->packets == 2);
         assert_true(receive->clock > 0 && receive->clock == transmit->clock);
         assert_ptr_equal(receive->unit, fake_unit(m->context, "t.120"));
 }
@@ -512,6 +513,7 @@ static void a_macvtap_is_not_reversed(void **test_state) {
         assert_string_equal(identity_of(m, "t.120"), "net.100.120 macvtap0 0");
         sample(m);
         assert_int_equal(fake_queue(m->context, "net.100.120.rx")->bytes, 1);
+        assert_int_equal(fake_queue(m->context, "net.100.120.rx")->drops, 3);
         assert_int_equal(fake_queue(m->context, "net.100.120.tx")->bytes, 4);
 }
 

@@ -13,6 +13,7 @@ EXTRA_DIST += tests/vm/cases/15-discovery.sh
 EXTRA_DIST += tests/vm/cases/20-dynamic-cores.sh
 EXTRA_DIST += tests/vm/cases/30-restore.sh
 EXTRA_DIST += tests/vm/cases/40-identity.sh
+EXTRA_DIST += tests/vm/cases/42-counters.sh
 EXTRA_DIST += tests/vm/cases/45-doctor.sh
 EXTRA_DIST += tests/vm/cases/50-late-workers.sh
 EXTRA_DIST += tests/vm/cases/70-bad-input.sh tests/vm/quiet.sh
