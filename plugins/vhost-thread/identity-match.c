@@ -223,7 +223,8 @@ static struct match_device *device_of_tap(struct matching *matching, const struc
         return device;
 }
 
-static bool take_one_tap(struct matching *matching, size_t n_vhost, struct match_device **ret) {
+/* The device of the one tap that is left; NULL: it is not one. */
+static struct match_device *take_one_tap(struct matching *matching, size_t n_vhost) {
         const struct owner_file *tap = NULL;
         size_t n_queues = 0;
 
@@ -231,17 +232,21 @@ static bool take_one_tap(struct matching *matching, size_t n_vhost, struct match
                 const struct owner_file *file = matching->sorted[i];
                 if (!file->is_tap || matching->claimed[i])
                         continue;
-                if (tap && !is_same_tap(tap, file))
-                        return cannot_tell(matching, "%zu vhost-net devices, several taps: which is whose cannot be told", n_vhost);
+                if (tap && !is_same_tap(tap, file)) {
+                        (void) cannot_tell(matching, "%zu vhost-net device%s, several taps: which is whose cannot be told", n_vhost, n_vhost == 1 ? "" : "s");
+                        return NULL;
+                }
                 tap = file;
                 n_queues++;
         }
+        if (tap && n_queues == n_vhost)
+                return device_of_tap(matching, tap);
         if (!tap)
-                return cannot_tell(matching, "none of the open files of its owner is a tap");
-        if (n_queues != n_vhost)
-                return cannot_tell(matching, "%zu vhost-net devices, %zu queues of %.*s", n_vhost, n_queues, TAP_NAME_SIZE, tap->tap);
-        *ret = device_of_tap(matching, tap);
-        return true;
+                (void) cannot_tell(matching, "none of the open files of its owner is a tap");
+        else
+                (void) cannot_tell(matching, "%zu vhost-net device%s, %zu queue%s of %.*s", n_vhost, n_vhost == 1 ? "" : "s", n_queues, n_queues == 1 ? "" : "s",
+                                   TAP_NAME_SIZE, tap->tap);
+        return NULL;
 }
 
 static bool take_rest(struct matching *matching) {
@@ -256,18 +261,19 @@ static bool take_rest(struct matching *matching) {
                         kind = (enum vhost_kind) i;
                 rest += matching->n_unclaimed[i];
         }
-        if (rest > 0 && kind == VHOST_NET && !take_one_tap(matching, rest, &device))
+        if (rest == 0)
+                return true;
+        if (kind == VHOST_NET && !(device = take_one_tap(matching, rest)))
                 return false;
         /* where the owner opened some by itself, which numbers those have is not known */
-        bool numbers_known = true;
         size_t n_left = 0;
         for (size_t i = 0; i < matching->files->n_files; i++)
                 n_left += !matching->sorted[i]->is_tap && !matching->claimed[i];
-        numbers_known = n_left == rest;
+        bool numbers_known = n_left == rest;
         for (size_t i = 0, taken = 0; i < matching->files->n_files && taken < rest; i++) {
                 if (matching->sorted[i]->is_tap || matching->claimed[i] || matching->sorted[i]->kind != kind)
                         continue;
-                if (kind != VHOST_NET)
+                if (kind != VHOST_NET || !device)
                         device = add_device(matching, kind);
                 add_slot(matching, device, numbers_known ? matching->sorted[i]->fd : -1);
                 taken++;

@@ -5,6 +5,7 @@
  */
 #include <cjson/cJSON.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,7 +30,7 @@ static bool plain_value(const char *text, const char *key, const char *implied, 
         bool found = false;
 
         for (bool first = true; *text; first = false) {
-                char option[VALUE_MAX];
+                char option[VALUE_MAX] = "";
                 size_t length = 0;
                 bool fits = true;
                 while (*text && (*text != ',' || *++text == ',')) {
@@ -41,7 +42,7 @@ static bool plain_value(const char *text, const char *key, const char *implied, 
                 option[length] = '\0';
                 bool named = strncmp(option, key, key_length) == 0 && option[key_length] == '=';
                 if (named || (first && strcmp(key, implied) == 0 && !strchr(option, '='))) {
-                        strcpy(ret, !fits ? "" : named ? option + key_length + 1 : option);
+                        snprintf(ret, VALUE_MAX, "%s", !fits ? "" : named ? option + key_length + 1 : option);
                         found = true; /* the last one counts, as for QEMU */
                 }
         }
@@ -55,9 +56,9 @@ static bool value_of(const struct argument *argument, const char *key, const cha
                 return plain_value(argument->text, key, implied, ret);
         const cJSON *item = cJSON_GetObjectItemCaseSensitive(argument->json, key);
         if (cJSON_IsString(item) && strlen(item->valuestring) < VALUE_MAX)
-                strcpy(ret, item->valuestring);
+                snprintf(ret, VALUE_MAX, "%s", item->valuestring);
         else if (cJSON_IsBool(item))
-                strcpy(ret, cJSON_IsTrue(item) ? "on" : "off");
+                snprintf(ret, VALUE_MAX, "%s", cJSON_IsTrue(item) ? "on" : "off");
         else if (cJSON_IsNumber(item) && item->valuedouble >= 0 && item->valuedouble <= 1e9)
                 snprintf(ret, VALUE_MAX, "%.0f", item->valuedouble);
         return item != NULL;
@@ -110,7 +111,7 @@ static void read_tap(const struct argument *argument, struct owner_option *optio
                 /* "tap%d": the kernel chose the name */
                 understood &= value_of(argument, "ifname", "", value) && strlen(value) < TAP_NAME_SIZE && value[0] != '\0' && !strchr(value, '%');
                 if (understood)
-                        strcpy(option->tap, value);
+                        memcpy(option->tap, value, strlen(value) + 1);
         }
         understood &= option->n_vhost_fds == 0 || option->n_vhost_fds == option->n_pairs;
         option->opaque = !understood && option->vhost;

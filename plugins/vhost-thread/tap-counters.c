@@ -28,6 +28,7 @@ struct tap_counters {
         struct interface *interfaces; /* by index */
         size_t n_interfaces;
         uint32_t sequence;
+        int fd; /* of the kernel's calls */
         struct {
                 struct nlmsghdr header;
                 struct if_stats_msg filter;
@@ -37,17 +38,17 @@ struct tap_counters {
 
 static int kernel_send(void *userdata, const void *message, size_t length) {
         static const struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-        int fd = (int) (intptr_t) userdata;
-        ssize_t n = sendto(fd, message, length, MSG_DONTWAIT, (const struct sockaddr *) &kernel, sizeof kernel);
+        const int *fd = userdata;
+        ssize_t n = sendto(*fd, message, length, MSG_DONTWAIT, (const struct sockaddr *) &kernel, sizeof kernel);
         return n < 0 ? -errno : (size_t) n == length ? 0 : -EIO;
 }
 
 static ssize_t kernel_receive(void *userdata, void *buffer, size_t size) {
-        int fd = (int) (intptr_t) userdata;
+        const int *fd = userdata;
         for (;;) {
                 struct sockaddr_nl from = { 0 };
                 socklen_t from_length = sizeof from;
-                ssize_t n = recvfrom(fd, buffer, size, MSG_DONTWAIT, (struct sockaddr *) &from, &from_length);
+                ssize_t n = recvfrom(*fd, buffer, size, MSG_DONTWAIT, (struct sockaddr *) &from, &from_length);
                 if (n < 0 && errno == EINTR)
                         continue;
                 /* any process may send to a netlink socket: only the kernel is number 0 */
@@ -58,7 +59,8 @@ static ssize_t kernel_receive(void *userdata, void *buffer, size_t size) {
 }
 
 static void kernel_close(void *userdata) {
-        close((int) (intptr_t) userdata);
+        const int *fd = userdata;
+        close(*fd);
 }
 
 int tap_counters_new_with(struct tap_counters **ret, const struct tap_calls *calls) {
@@ -80,13 +82,15 @@ int tap_counters_new(struct tap_counters **ret) {
         _cleanup_close_ int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
         if (fd < 0)
                 return -errno;
-        const struct tap_calls calls = {
-                .send = kernel_send, .receive = kernel_receive, .close = kernel_close, .userdata = (void *) (intptr_t) fd,
-        };
-        int r = tap_counters_new_with(ret, &calls);
-        if (r == 0)
-                (void) TAKE_FD(fd);
-        return r;
+        static const struct tap_calls calls = { .send = kernel_send, .receive = kernel_receive, .close = kernel_close };
+        struct tap_counters *counters = NULL;
+        int r = tap_counters_new_with(&counters, &calls);
+        if (r < 0)
+                return r;
+        counters->fd = TAKE_FD(fd);
+        counters->calls.userdata = &counters->fd;
+        *ret = counters;
+        return 0;
 }
 
 struct tap_counters *tap_counters_free(struct tap_counters *counters) {

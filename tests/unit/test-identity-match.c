@@ -371,7 +371,7 @@ static void more_devices_than_queues_of_the_tap_are_not_paired(void **state) {
         add_vhost(21, VHOST_NET);
         add_tap(22, "a");
         match_all();
-        assert_string_equal(found(100), "? 2 vhost-net devices, 1 queues of a");
+        assert_string_equal(found(100), "? 2 vhost-net devices, 1 queue of a");
         one.all.n_files = 2;
         match_all();
         assert_string_equal(found(100), "? none of the open files of its owner is a tap");

@@ -399,7 +399,7 @@ static void files_that_vanish_meanwhile_are_left_out(void **test_state) {
         put_simple(m);
         put_fd(m->context, 100, 30, "/dev/net/tun"); /* closed before its fdinfo was read: it has no name */
         open_plugin(m);
-        assert_string_equal(identity_of(m, "t.120"), "? 1 vhost-net devices, several taps: which is whose cannot be told");
+        assert_string_equal(identity_of(m, "t.120"), "? 1 vhost-net device, several taps: which is whose cannot be told");
         fixture_remove(m->context, "proc/100/fd/30");
         fixture_remove(m->context, "proc/100/fdinfo/10");
         scan(m, true);

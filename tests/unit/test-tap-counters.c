@@ -159,7 +159,7 @@ static void an_answer_without_an_end_is_given_up(void **state) {
 
 /* The kernel that this runs on has a loopback interface, whatever else. */
 static void this_kernel_answers(void **state) {
-        struct tap_counters *counters;
+        struct tap_counters *counters = NULL;
         unsigned index = if_nametoindex("lo");
         (void) state;
         if (index == 0 || tap_counters_new(&counters) < 0) {
