@@ -142,7 +142,7 @@ endif
 
 if HAVE_CMOCKA
 unit_programs += tests/unit/test-engine
-tests_unit_test_engine_SOURCES = tests/unit/test-engine.c tests/unit/toy-plugin.h tests/unit/toy-kernel.c
+tests_unit_test_engine_SOURCES = tests/unit/test-engine.c tests/unit/toy-plugin.h tests/unit/toy-kernel.c tests/lib/call-counts.h tests/lib/call-counts.c
 tests_unit_test_engine_CPPFLAGS = $(AM_CPPFLAGS) -DSOURCE_DIR=\"$(abs_top_srcdir)\" -DBUILD_DIR=\"$(abs_top_builddir)\"
 tests_unit_test_engine_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_engine_LDADD = libiocored.la $(CMOCKA_LIBS)

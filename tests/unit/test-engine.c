@@ -19,6 +19,7 @@
 #include "daemon/config.h"
 #include "daemon/engine.h"
 #include "daemon/log.h"
+#include "tests/lib/call-counts.h"
 #include "toy-plugin.h"
 
 #define EPOCH_USEC 100000u
@@ -39,6 +40,7 @@ struct fixture {
         uint64_t now;
         bool policies;
         enum foreign_policy foreign;
+        uint64_t scan_usec; /* 0: as configured by default */
         enum mode mode;
 };
 
@@ -152,6 +154,7 @@ static void start(struct fixture *fixture) {
         replace_all(&config->policy_directories, fixture->policies ? SOURCE_DIR "/policies" : text);
         config->mode = fixture->mode;
         config->foreign_changes = fixture->foreign;
+        config->scan_usec = fixture->scan_usec ?: config->scan_usec;
         config->options = calloc(1, sizeof *config->options);
         assert_non_null(config->options);
         snprintf(text, sizeof text, "%jx", (uintmax_t) (uintptr_t) &fixture->toy);
@@ -635,6 +638,47 @@ static void when_the_load_falls_back_the_cores_do_so_without_flapping(void **sta
         }
 }
 
+/* --- when nothing happens --- */
+
+/* With announcements, reserved guests, and in all epochs that bring no scan: a scan is once a second, and plugins may open files then. */
+static void measure_steady_epochs(struct fixture *fixture) {
+        fixture->toy.announces = true;
+        for (unsigned i = 0; i < 8; i++)
+                add_thread(fixture, i, 0.15, i % 2);
+        start(fixture);
+        epochs(fixture, 200);
+        assert_int_equal(n_cores(fixture), 2);
+        assert_int_not_equal(fixture->toy.guests[0], 0xff);
+        memset(&call_counts, 0, sizeof call_counts);
+        call_counts.counting = true;
+        epochs(fixture, 100);
+        call_counts.counting = false;
+        printf("# %lu allocations, %lu frees, %lu opens, %lu formatted texts in 100 epochs\n", call_counts.allocations, call_counts.frees, call_counts.opens,
+               call_counts.formats);
+}
+
+static void a_steady_epoch_allocates_opens_and_formats_nothing(void **state) {
+        struct fixture *fixture = *state;
+        fixture->scan_usec = 3600000000u;
+        measure_steady_epochs(fixture);
+        assert_int_equal(call_counts.allocations, 0);
+        assert_int_equal(call_counts.frees, 0);
+        assert_int_equal(call_counts.opens, 0);
+        assert_int_equal(call_counts.closes, 0);
+        assert_int_equal(call_counts.formats, 0);
+        stop(fixture);
+}
+
+/* Looking at the online CPUs and asking for wants is all that the daemon adds to a plugin's scan. */
+static void a_scan_of_a_steady_host_allocates_and_opens_nothing_of_the_daemon_s(void **state) {
+        struct fixture *fixture = *state;
+        measure_steady_epochs(fixture);
+        assert_int_equal(call_counts.allocations, 0);
+        assert_int_equal(call_counts.frees, 0);
+        assert_int_equal(call_counts.opens, 0);
+        stop(fixture);
+}
+
 /* --- reserved but idle --- */
 
 static void an_idle_io_core_is_told_once_until_it_works_again(void **state) {
@@ -684,7 +728,10 @@ int main(void) {
                 TEST_POLICIES(a_core_that_never_looks_full_but_is_waited_for_gets_a_second_one_too),
                 TEST_POLICIES(a_core_that_one_worker_fills_gets_no_second_one),
                 TEST_POLICIES(when_the_load_falls_back_the_cores_do_so_without_flapping),
+                TEST_POLICIES(a_steady_epoch_allocates_opens_and_formats_nothing),
+                TEST_POLICIES(a_scan_of_a_steady_host_allocates_and_opens_nothing_of_the_daemon_s),
                 TEST(an_idle_io_core_is_told_once_until_it_works_again),
         };
+        call_counts_begin();
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
