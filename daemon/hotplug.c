@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +19,18 @@
 /* A list of 1,024 CPUs, every second one online, fits, as a page of sysfs does. */
 #define LIST_MAX 8192
 
+/* Some thread that is always there and may run almost anywhere: kthreadd. Where there is another one of this number, that does as well. */
+#define WITNESS 2
+#define ACTIVE_MAX 8192
+
+struct active_cpus {
+        cpu_set_t sets[ACTIVE_MAX / CPU_SETSIZE];
+};
+
 struct hotplug {
         int fd;
+        bool real;                 /* the tree is this kernel's own */
+        struct active_cpus active; /* those that the witness could run on when it was read last */
         ssize_t length;
         char list[LIST_MAX]; /* as it was read last */
 };
@@ -35,6 +46,7 @@ int hotplug_new(struct hotplug **ret, const struct config *config) {
         if (!hotplug)
                 return -ENOMEM;
         hotplug->fd = TAKE_FD(fd);
+        hotplug->real = config->root[strspn(config->root, "/")] == '\0';
         *ret = hotplug;
         return 0;
 }
@@ -49,14 +61,57 @@ struct hotplug *hotplug_free(struct hotplug *hotplug) {
 /* > 0: it is another list than before; 0: the same; -errno. */
 static int read_list(struct hotplug *hotplug) {
         char list[LIST_MAX];
+        struct active_cpus active = { 0 };
+        if (hotplug->real && sched_getaffinity(WITNESS, sizeof active, active.sets) < 0)
+                hotplug->real = false; /* there is no such thread, here in a container of its own */
+        bool same = !hotplug->real || memcmp(&active, &hotplug->active, sizeof active) == 0;
+        hotplug->active = active;
         ssize_t length = pread(hotplug->fd, list, sizeof list - 1, 0);
         if (length < 0)
                 return -errno;
-        if (length == hotplug->length && memcmp(list, hotplug->list, (size_t) length) == 0)
+        if (same && length == hotplug->length && memcmp(list, hotplug->list, (size_t) length) == 0)
                 return 0;
         memcpy(hotplug->list, list, (size_t) length);
         hotplug->length = length;
         return 1;
+}
+
+/* The CPUs that the witness was given, whether they can be had now or not. */
+static int read_allowed(hwloc_bitmap_t *ret) {
+        static const char key[] = "Cpus_allowed_list:";
+        _cleanup_close_ int fd = root_open("/", "/proc/2/status", O_RDONLY);
+        if (fd < 0)
+                return fd;
+        _cleanup_fclose_ FILE *file = fdopen(fd, "re");
+        if (!file)
+                return -errno;
+        TAKE_FD(fd);
+        _cleanup_free_ char *line = NULL;
+        size_t size = 0;
+        while (getline(&line, &size, file) >= 0)
+                if (strncmp(line, key, sizeof key - 1) == 0) {
+                        char *list = line + sizeof key - 1;
+                        list += strspn(list, " \t");
+                        list[strcspn(list, "\n")] = '\0';
+                        return cpu_list_parse(list, ret);
+                }
+        return -ENOENT;
+}
+
+/*
+ * A CPU that goes offline is taken from the scheduler first, and its threads sent elsewhere; only when they have left it is it marked offline. In between, on a slow machine for
+ * seconds, it is online by name only. It shows in sched_getaffinity(2), which leaves it out of what a thread was given.
+ */
+static void drop_inactive(const struct hotplug *hotplug, hwloc_bitmap_t online) {
+        hwloc_bitmap_t allowed = NULL;
+        unsigned cpu;
+        if (!hotplug->real || read_allowed(&allowed) < 0)
+                return;
+        hwloc_bitmap_foreach_begin(cpu, allowed) {
+                if (cpu < ACTIVE_MAX && !CPU_ISSET_S(cpu, sizeof hotplug->active, hotplug->active.sets))
+                        hwloc_bitmap_clr(online, cpu);
+        } hwloc_bitmap_foreach_end();
+        hwloc_bitmap_free(allowed);
 }
 
 static void look_where_they_are(struct engine *engine) {
@@ -115,6 +170,8 @@ void engine_check_hotplug(struct engine *engine) {
         list[hotplug->length] = '\0';
         list[strcspn(list, "\n")] = '\0';
         int r = cpu_list_parse(list, &online);
+        if (r >= 0)
+                drop_inactive(hotplug, online);
         if (r >= 0 && went && came && !hwloc_bitmap_iszero(online))
                 look_at_list(engine, online, went, came);
         else

@@ -123,7 +123,8 @@ void engine_tell_refused(void *userdata, const char *kind, const char *object, c
         struct engine *engine = userdata;
         char name[IOCORE_NAME_MAX], text[IOCORE_REASON_MAX];
         snprintf(name, sizeof name, "%.63s %.63s", kind, object);
-        snprintf(text, sizeof text, "cannot be set to %.100s: %s", value, strerrordesc_np(-error) ?: "unknown error");
+        snprintf(text, sizeof text, "cannot be set to %.100s: %s", value,
+                 error == -EOPNOTSUPP ? "the kernel leaves it as it is" : strerrordesc_np(-error) ?: "unknown error");
         if (engine->n_refusals_told++ < REFUSALS_TOLD_MAX)
                 log_warning("%s %s.", name, text);
         engine_tell(engine, "not-reserved", name, text);

@@ -350,7 +350,8 @@ static void derive_units(struct host *host) {
                 if (!node)
                         continue;
                 node->n_units++;
-                if (unit->core == IOCORE_CPU_ANY) {
+                /* What nobody may move is no reason to have an I/O core. */
+                if (unit->core == IOCORE_CPU_ANY && !unit->pub.manual && unit->state != OBJECT_MANUAL) {
                         node->unplaced_load += unit->load;
                         node->n_units_unplaced++;
                         node->n_units_unplaced_known += unit->rates_valid;

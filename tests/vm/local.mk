@@ -16,6 +16,7 @@ EXTRA_DIST += tests/vm/cases/40-identity.sh
 EXTRA_DIST += tests/vm/cases/42-counters.sh
 EXTRA_DIST += tests/vm/cases/45-doctor.sh
 EXTRA_DIST += tests/vm/cases/50-late-workers.sh
+EXTRA_DIST += tests/vm/cases/60-hotplug.sh
 EXTRA_DIST += tests/vm/cases/70-bad-input.sh tests/vm/quiet.sh
 EXTRA_DIST += tests/vm/cases/71-missing-rights.sh
 EXTRA_DIST += tests/vm/cases-bench/bench-threads.sh
