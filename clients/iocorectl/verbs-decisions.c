@@ -255,9 +255,15 @@ static void add_targets(cJSON *decisions) {
 
 int verb_decisions(struct client *client, char **arguments, int n) {
         static const struct column columns[] = {
-                {"ID", "id", COLUMN_ID, false, false},           {"TIME", "usec", COLUMN_TIME, false, false},  {"VERDICT", "verdict", COLUMN_WORD, false, false},
-                {"RULE", "rule", COLUMN_TEXT, false, false},     {"WHO", "source", COLUMN_TEXT, false, false}, {"ACTION", "action", COLUMN_TEXT, false, false},
-                {"OBJECT", "target", COLUMN_TEXT, false, false}, {"WHAT", "text", COLUMN_TEXT, true, false},   {"WHY", "reason", COLUMN_TEXT, true, false},
+                {"ID", "id", COLUMN_ID, false, false},
+                {"TIME", "usec", COLUMN_TIME, false, false},
+                {"VERDICT", "verdict", COLUMN_WORD, false, false},
+                {"RULE", "rule", COLUMN_TEXT, false, false},
+                {"WHO", "source", COLUMN_TEXT, false, false},
+                {"ACTION", "action", COLUMN_TEXT, false, false},
+                {"OBJECT", "target", COLUMN_TEXT, false, false},
+                {"WHAT", "text", COLUMN_TEXT, true, false},
+                {"WHY", "reason", COLUMN_TEXT, true, false},
         };
         _cleanup_(json_freep) cJSON *decisions = NULL;
         int status;

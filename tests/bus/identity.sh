@@ -106,14 +106,14 @@ END
     "a worker has owner and domain"
   is "$(get $unknown org.iocore1.Worker QueuePair) $(get $unknown org.iocore1.Worker Kind) $(get $unknown org.iocore1.Worker Unidentified)" \
     '-1 "" "the fds of process 5000009 cannot be read"' "one that cannot be told says why"
-  is "$(get $unknown org.iocore1.Worker Domain)" '"blue??[31m"' "a name that is not UTF-8, with control characters, is made harmless"
+  is "$(get $unknown org.iocore1.Worker Domain)" '"blue??[31m-whose-name-is-too-long-for-a-line"' "a name that is not UTF-8, with control characters, is made harmless"
   is "$(get $unit org.iocore1.Unit QueuePair) $(get $unit org.iocore1.Unit Unidentified)" '1 ""' "a unit has its queue pair"
   is "$(get /org/iocore1/device/net_2etap_2dred org.iocore1.Device Kind) $(get /org/iocore1/device/net_2etap_2dred org.iocore1.Device QueuePairs)" '"net" 2' \
     "a device has its kind and the number of its queue pairs"
   is "$(get /org/iocore1 org.iocore1.Manager About)" '[["stock-host","discovery","one look at the start"],["stock-host","reservation","none?"]]' \
     "the plugin says how it works"
   is "$(ctl workers --json | jq -c 'map([.id, .kind, .backend, .queue_pair, .owner, .domain])')" \
-    '[["t.101","net","tap-red",0,5000001,"red"],["t.102","net","tap-red",1,5000001,"red"],["t.103","","",null,5000009,"blue??[31m"]]' "the same as JSON"
+    '[["t.101","net","tap-red",0,5000001,"red"],["t.102","net","tap-red",1,5000001,"red"],["t.103","","",null,5000009,"blue??[31m-whose-name-is-too-long-for-a-line"]]' "the same as JSON"
   is "$(ctl units --json | jq -c 'map([.device, .kind, .queue_pair, .unidentified])[1:]')" \
     '[["net.tap-red","net",1,""],["","",null,"the fds of process 5000009 cannot be read"]]' "and that of units"
   is "$(ctl devices --json | jq -c 'map([.id, .kind, .backend, .owner, .queue_pairs])')" '[["net.tap-red","net","tap-red",5000001,2]]' "and that of devices"
@@ -126,6 +126,9 @@ END
   is "$(tail -1 "$dir/table")" "? t.103: the fds of process 5000009 cannot be read" "and below the table stands why"
   [ "$(widest "$dir/table")" -le 120 ]
   ok $? "the table is no wider than 120 columns"
+  on_terminal "stty cols 80; $dir/iocorectl workers" | sed 's/\r$//; s/\x1b\[[0-9;]*m//g' >"$dir/narrow"
+  is "$(widest "$dir/narrow" | awk '{ print ($1 <= 80) }') $(grep -c '^t\.' "$dir/narrow") $(grep -c 'blue.*for-a-line' "$dir/narrow")" "1 3 0" \
+    "on a narrow terminal a domain's name is cut, and no line wider"
   ctl workers --all >"$dir/table"
   is "$(columns "$dir/table" | grep -oE 'LOCKED|SHARED|DEFAULT|PAIR' | tr '\n' ' ')" "PAIR LOCKED SHARED DEFAULT " "--all shows every column"
   is "$(ctl workers --no-legend | wc -l)" 3 "--no-legend leaves out headings and reasons"

@@ -61,7 +61,7 @@ static int open_host(const struct iocore_services *services, struct iocore_conte
         the_host.context = context;
         device = add_device("net.tap-red", "net", "tap-red", 5000001);
         if (!device || add(0, 101, device, 0, "", "red") < 0 || add(1, 102, device, 1, "", "red") < 0 ||
-            add(2, 103, NULL, -1, "the fds of process 5000009 cannot be read", "blue\xff\x1b[31m") < 0)
+            add(2, 103, NULL, -1, "the fds of process 5000009 cannot be read", "blue\xff\x1b[31m-whose-name-is-too-long-for-a-line") < 0)
                 return -12;
         *ret_state = &the_host;
         return 0;

@@ -89,3 +89,12 @@ tests_fuzz_fuzz_discovery_SOURCES = tests/fuzz/fuzz-discovery.c
 tests_fuzz_fuzz_discovery_LDADD = libvhost-thread.la
 tests_fuzz_fuzz_discovery_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 endif
+
+EXTRA_DIST += tests/fuzz/corpus/doctor/mounts tests/fuzz/corpus/doctor/status tests/fuzz/corpus/doctor/list tests/fuzz/corpus/doctor/controllers
+if FUZZERS
+check_PROGRAMS += tests/fuzz/fuzz-doctor
+tests_fuzz_fuzz_doctor_SOURCES = tests/fuzz/fuzz-doctor.c $(doctor_sources)
+tests_fuzz_fuzz_doctor_CFLAGS = $(AM_CFLAGS) # its objects are its own
+tests_fuzz_fuzz_doctor_LDADD = libiocored.la
+tests_fuzz_fuzz_doctor_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+endif
