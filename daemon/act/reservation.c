@@ -200,13 +200,14 @@ static int settle_one(void *userdata, const char *kind, const char *object, cons
 }
 
 int reservation_settle(struct actor *actor, const char *source, struct reservation_report *ret) {
-        struct settling settling = { actor, source, ret };
+        struct reservation_report report = { 0 };
+        struct settling settling = { actor, source, &report };
         int error = 0;
-        *ret = (struct reservation_report) { 0 };
         for (struct plugin_instance *const *p = actor->plugins; *p; p++) {
                 int r = (*p)->plugin->reserve ? (*p)->plugin->reserve((*p)->state, settle_one, &settling) : 0;
                 error = error < 0 ? error : r < 0 ? r : 0;
         }
+        *ret = report;
         return error;
 }
 

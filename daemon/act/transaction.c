@@ -453,7 +453,7 @@ static void undo_all(struct run *run, size_t failed) {
                         if (r < 0) {
                                 n_left++;
                                 step->error = i == failed ? step->error : r;
-                        } else if (run->undos[i].changed && i < failed) {
+                        } else if (i < failed && run->undos[i].changed) {
                                 n_undone++;
                                 step->result = STEP_UNDONE;
                         }

@@ -157,7 +157,7 @@ static void start(struct fixture *fixture) {
         config->scan_usec = fixture->scan_usec ?: config->scan_usec;
         config->options = calloc(1, sizeof *config->options);
         assert_non_null(config->options);
-        snprintf(text, sizeof text, "%jx", (uintmax_t) (uintptr_t) &fixture->toy);
+        snprintf(text, sizeof text, "%p", (void *) &fixture->toy);
         config->options[0] = (struct config_option) { .plugin = copy("toy"), .key = copy("toy"), .value = copy(text) };
         config->n_options = 1;
         assert_int_equal(engine_new(&fixture->engine, config), 0);
@@ -202,7 +202,8 @@ static const struct event *last_event(const struct fixture *fixture, const char 
         for (size_t i = fixture->n_events; i-- > 0;)
                 if (strcmp(fixture->events[i].kind, kind) == 0)
                         return &fixture->events[i];
-        return NULL;
+        static const struct event none;
+        return &none;
 }
 
 static unsigned n_cores(const struct fixture *fixture) {

@@ -181,9 +181,12 @@ static int probe(const struct iocore_services *services, struct iocore_context *
 }
 
 static int open_toy(const struct iocore_services *services, struct iocore_context *context, void **ret_state, char *ret_reason, size_t size) {
-        struct toy *toy = (struct toy *) (uintptr_t) strtoull(services->option(context, "toy"), NULL, 16);
+        void *pointer = NULL;
         (void) ret_reason;
         (void) size;
+        if (sscanf(services->option(context, "toy"), "%p", &pointer) != 1)
+                return -EINVAL;
+        struct toy *toy = pointer;
         toy->services = services;
         toy->context = context;
         *ret_state = toy;
