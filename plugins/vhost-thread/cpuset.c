@@ -118,7 +118,7 @@ int cpuset_parse_cgroup(const char *text, bool v1, char *ret, size_t size) {
         return -ENOENT;
 }
 
-static const struct cpuset_mount *find_mount(struct vhost_state *state) {
+const struct cpuset_mount *cpuset_find_mount(struct vhost_state *state) {
         if (!state->cpuset_mount) {
                 _cleanup_free_ char *text = malloc(MOUNTS_FILE_MAX);
                 struct cpuset_mount *mount = calloc(1, sizeof *mount);
@@ -135,7 +135,7 @@ static const struct cpuset_mount *find_mount(struct vhost_state *state) {
 }
 
 int cpuset_directory(struct vhost_state *state, pid_t thread, char *ret, size_t size) {
-        const struct cpuset_mount *mount = find_mount(state);
+        const struct cpuset_mount *mount = cpuset_find_mount(state);
         char path[64], text[CGROUP_FILE_MAX], cgroup[PATH_MAX];
 
         if (!mount)
@@ -176,7 +176,7 @@ int cpuset_read_list(struct vhost_state *state, const char *directory, const cha
 }
 
 int cpuset_effective(struct vhost_state *state, const char *directory, struct affinity_mask *ret) {
-        const struct cpuset_mount *mount = find_mount(state);
+        const struct cpuset_mount *mount = cpuset_find_mount(state);
         char path[PATH_MAX];
 
         if (!mount || strlen(directory) >= sizeof path)

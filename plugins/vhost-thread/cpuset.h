@@ -22,12 +22,22 @@ struct cpuset_mount {
         char root[PATH_MAX]; /* the cgroup that is seen at `path`, "/" but in containers */
 };
 
+/* A cgroup's directory. */
+struct cpuset_place {
+        ino_t inode; /* 0: none */
+        char path[PATH_MAX];
+};
+
 /* Finds it in the text of /proc/self/mountinfo. False: none. */
 bool cpuset_parse_mounts(const char *text, struct cpuset_mount *ret);
 /* The path of the cgroup that rules CPUs ("/machine.slice/...") in the text of /proc/TID/cgroup. 0; -ENOENT: none; -ENAMETOOLONG; -EINVAL: a path that leads out of the
  * hierarchy. */
 int cpuset_parse_cgroup(const char *text, bool v1, char *ret, size_t size);
 
+/* NULL: there are no cpusets. Valid while the plugin is open. */
+const struct cpuset_mount *cpuset_find_mount(struct vhost_state *state);
+/* What names a cgroup as long as it exists: the inode of its directory. 0 or -errno. */
+int cpuset_inode(struct vhost_state *state, const char *directory, ino_t *ret);
 /* The directory of a thread's cpuset. 0; -ENOENT: there are no cpusets, or it is not below the mount; -ESRCH: no such thread. */
 int cpuset_directory(struct vhost_state *state, pid_t thread, char *ret, size_t size);
 /* One list out of a file of a directory, which may be empty. 0 or -errno. */

@@ -29,17 +29,26 @@ int vhost_mask_read(const struct vhost_state *state, pid_t id, struct affinity_m
         return (affinity->get_whole ?: affinity->get)(affinity->userdata, id, ret);
 }
 
-int vhost_mask_set(const struct vhost_state *state, pid_t id, const struct affinity_mask *wanted, struct affinity_mask *ret) {
+int vhost_mask_set(struct vhost_state *state, pid_t id, const struct affinity_mask *wanted, struct affinity_mask *ret) {
         const struct affinity_calls *affinity = state->affinity;
-        struct affinity_mask before, after;
+        struct affinity_mask before, after, allowed, any;
 
         int r = vhost_mask_read(state, id, &before);
         if (r < 0)
                 return r;
-        r = affinity->set(affinity->userdata, id, wanted);
-        if (r < 0)
-                return r;
-        r = vhost_mask_read(state, id, &after);
+        /* Linux 6.2 and later remember each mask that is set, and go by it when the cpuset changes: one that has all of its cpuset is told to have any CPU. */
+        bool all = cpuset_allowed(state, id, &allowed) >= 0 && affinity_within(&allowed, wanted);
+        if (all) {
+                memset(&any, 0xff, sizeof any);
+                r = affinity->set(affinity->userdata, id, &any);
+                if (r >= 0)
+                        r = vhost_mask_read(state, id, &after);
+        }
+        if (!all || r < 0 || !affinity_within(&after, wanted)) {
+                r = affinity->set(affinity->userdata, id, wanted);
+                if (r >= 0)
+                        r = vhost_mask_read(state, id, &after);
+        }
         if (r < 0)
                 return r;
         if (!affinity_within(&after, wanted)) {
@@ -96,6 +105,7 @@ static int place_set(void *userdata, const char *object, const char *value, char
                 return r;
         thread->told_blocked = false;
         thread->n_pause = thread->n_resets = 0;
+        state->guests.pending = state->guests.pending || state->widenings;
         vhost_thread_is_set(state, thread, &really);
         thread->worker->cpu = affinity_only_cpu(&really);
         thread->unit->manual = vhost_is_bound_elsewhere(state, thread);
@@ -187,6 +197,7 @@ const struct iocore_knob vhost_knobs[VHOST_N_KNOBS] = {
         { .kind = KIND_THREAD_CPUS, .doc = "CPUs that a thread of a guest may run on, as a list", .get = thread_cpus_get, .set = thread_cpus_set },
         { .kind = KIND_PROCESS_CPUS, .doc = "CPUs that the first thread of a guest, and what was born with its CPUs since, may run on, as a list",
           .get = process_cpus_get, .set = process_cpus_set },
+        { .kind = KIND_CGROUP_CPUS, .doc = "CPUs of a cgroup, as a list", .get = cgroup_cpus_get, .set = cgroup_cpus_set },
 };
 
 /* Cpus_allowed of /proc/TID/status is the mask as the kernel keeps it (fs/proc/array.c, task_cpus_allowed()). */
@@ -218,6 +229,7 @@ int hands_open(struct vhost_state *state) {
 
 void hands_close(struct vhost_state *state) {
         guests_close(state);
+        widening_forget_all(state);
         free(state->cpuset_mount);
 }
 

@@ -233,5 +233,6 @@ __attribute__((visibility("default"))) const struct iocore_plugin iocore_plugin 
         .unavailable = vhost_unavailable,
         .announced = vhost_announced,
         .describe = vhost_describe,
+        .prepare = vhost_prepare,
         .reserve = vhost_reserve,
 };

@@ -192,12 +192,13 @@ int vhost_reserve(void *userdata, iocore_want want, void *want_userdata) {
                         guests->guests[i]->changed = true;
         }
         guests->active = active;
-        if (!active && guests->n_reserved == 0)
+        if (!active && guests->n_reserved == 0 && !state->widenings)
                 return 0;
         int r = guests_refresh(state);
         if (r < 0 || !guests->pending)
                 return r;
         guests->pending = false;
+        r = widening_settle(state, want, want_userdata);
         for (size_t i = 0; i < guests->n && r >= 0; i++)
                 r = reserve_guest(&reservation, guests->guests[i]);
         return r;

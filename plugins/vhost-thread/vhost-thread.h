@@ -40,6 +40,7 @@ struct vhost_thread {
         unsigned n_looks;             /* how often scans have looked for it */
         bool identity_wanted, look_again;
         /* what iocored set last */
+        bool told_cpuset;    /* that its cpuset cannot be widened */
         bool is_set;         /* it is bound to an I/O core, and nobody else changed that */
         unsigned n_resets, n_pause; /* as in struct guest_thread */
         uint64_t cpuset;     /* cpuset_mark() when it was set */
@@ -79,6 +80,8 @@ struct vhost_state {
         pid_t newest[2];               /* without a connector: newest thread id of the host at the last scan and the one before; 0: not known */
         struct guests guests;
         struct cpuset_mount *cpuset_mount; /* NULL: not looked for yet */
+        struct cpuset_place cpuset_place; /* the cgroup that cgroup.cpus was last asked of */
+        struct widening *widenings;    /* the latest first */
         bool told_reset;               /* in this scan */
         struct affinity_calls kernel_affinity; /* the kernel's calls, with this as their userdata */
 };
@@ -130,7 +133,7 @@ int vhost_sample_workers(void *state);
 int vhost_place(void *state, const struct iocore_unit *unit, int cpu, char *ret_value, size_t size);
 int vhost_core_add(void *state, int cpu, char *ret_worker, size_t size);
 int vhost_core_remove(void *state, int cpu, const char *worker);
-enum { VHOST_N_KNOBS = 3 };
+enum { VHOST_N_KNOBS = 4 };
 extern const struct iocore_knob vhost_knobs[VHOST_N_KNOBS];
 /* The hands' part of opening (after affinity and n_cpus are known, before the first scan), closing (nothing of the host is changed) and scanning (after the
  * workers are known). 0; -ENOMEM. */
@@ -143,7 +146,7 @@ const char *hands_describe(const struct vhost_state *state);
 int vhost_mask_read(const struct vhost_state *state, pid_t id, struct affinity_mask *ret);
 /* Sets it and reads what became of it: the kernel intersects a mask with the cpuset in silence. -EINVAL: the cpuset allows none of it, or all are offline; then
  * the old one is in place. Also -ESRCH, -EPERM. */
-int vhost_mask_set(const struct vhost_state *state, pid_t id, const struct affinity_mask *wanted, struct affinity_mask *ret);
+int vhost_mask_set(struct vhost_state *state, pid_t id, const struct affinity_mask *wanted, struct affinity_mask *ret);
 /* Knows from now on that iocored gave the worker this mask. */
 void vhost_thread_is_set(struct vhost_state *state, struct vhost_thread *thread, const struct affinity_mask *mask);
 
@@ -160,6 +163,19 @@ struct thread_object {
 };
 /* TID.STARTTIME or TID.STARTTIME.SINCE, decimal. */
 bool thread_object_parse(const char *object, struct thread_object *ret, bool with_since);
+
+/* cpuset-knob.c */
+#define KIND_CGROUP_CPUS "cgroup.cpus"
+int cgroup_cpus_get(void *state, const char *object, char *ret_value, size_t size);
+int cgroup_cpus_set(void *state, const char *object, const char *value, char *ret_value, size_t size);
+
+/* widen.c; see iocore_plugin.prepare() */
+int vhost_prepare(void *state, const struct iocore_unit *unit, int cpu, iocore_want want, void *userdata);
+/* Asks for what cpusets were widened by and no worker needs any more to be taken away again. 0; -ENOMEM. */
+int widening_settle(struct vhost_state *state, iocore_want want, void *userdata);
+/* Knows from now on that the cgroup has these CPUs. */
+void widening_is_set(struct vhost_state *state, ino_t inode, const struct affinity_mask *held);
+void widening_forget_all(struct vhost_state *state);
 
 /* reserve.c */
 int vhost_reserve(void *state, iocore_want want, void *userdata);

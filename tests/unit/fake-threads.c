@@ -33,8 +33,25 @@ static void to_mask(uint64_t cpus, struct affinity_mask *ret) {
                         CPU_SET_S(cpu, sizeof ret->sets, ret->sets);
 }
 
+/* What has been written since takes effect before anybody looks. */
+static void follow_cpuset(struct fake_kernel *kernel) {
+        struct affinity_mask mask;
+        uint64_t cpus = 0;
+        if (!kernel->linked || affinity_parse(fixture_read(kernel->context, "/sys/fs/cgroup/vm/cpuset.cpus"), &mask) < 0)
+                return;
+        for (int cpu = 0; cpu < 64; cpu++)
+                if (affinity_has(&mask, cpu))
+                        cpus |= UINT64_C(1) << cpu;
+        if (cpus == kernel->cpuset)
+                return;
+        kernel->linked = false;
+        fake_set_cpuset(kernel, cpus);
+        kernel->linked = true;
+}
+
 static int get(void *userdata, pid_t id, struct affinity_mask *ret) {
         struct fake_kernel *kernel = userdata;
+        follow_cpuset(kernel);
         struct fake_thread *thread = find(kernel, id);
         kernel->n_reads++;
         if (!thread)
@@ -45,6 +62,7 @@ static int get(void *userdata, pid_t id, struct affinity_mask *ret) {
 
 static int get_whole(void *userdata, pid_t id, struct affinity_mask *ret) {
         struct fake_kernel *kernel = userdata;
+        follow_cpuset(kernel);
         struct fake_thread *thread = find(kernel, id);
         if (!thread)
                 return -ESRCH;
@@ -54,6 +72,7 @@ static int get_whole(void *userdata, pid_t id, struct affinity_mask *ret) {
 
 static int set(void *userdata, pid_t id, const struct affinity_mask *wanted) {
         struct fake_kernel *kernel = userdata;
+        follow_cpuset(kernel);
         struct fake_thread *thread = find(kernel, id);
         uint64_t cpus = 0;
         if (!thread)
@@ -73,12 +92,28 @@ static int set(void *userdata, pid_t id, const struct affinity_mask *wanted) {
 }
 
 static void put_cpuset(struct fake_kernel *kernel) {
+        char threads[FAKE_THREADS_MAX * 8] = "";
+        size_t length = 0;
+
         struct affinity_mask mask;
         char list[256], line[260];
         to_mask(kernel->cpuset & kernel->online, &mask);
         must(affinity_format(&mask, list, sizeof list) == 0, "a cpuset can be written");
         snprintf(line, sizeof line, "%s\n", list);
         fixture_write(kernel->context, "/sys/fs/cgroup/vm/cpuset.cpus.effective", line);
+        for (size_t i = 0; i < kernel->n_threads; i++)
+                if (kernel->threads[i].alive)
+                        length += (size_t) snprintf(threads + length, sizeof threads - length, "%d\n", (int) kernel->threads[i].id);
+        fixture_write(kernel->context, "/sys/fs/cgroup/vm/cgroup.threads", threads);
+}
+
+void fake_link_cpuset(struct fake_kernel *kernel) {
+        char from[PATH_MAX + 64], to[PATH_MAX + 64];
+        put_cpuset(kernel);
+        snprintf(from, sizeof from, "%s/sys/fs/cgroup/vm/cpuset.cpus.effective", kernel->context->root);
+        snprintf(to, sizeof to, "%s/sys/fs/cgroup/vm/cpuset.cpus", kernel->context->root);
+        must(link(from, to) == 0, "one file has two names");
+        kernel->linked = true;
 }
 
 struct fake_kernel *fake_kernel_new(void) {

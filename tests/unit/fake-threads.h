@@ -40,6 +40,7 @@ struct fake_kernel {
         struct fake_thread threads[FAKE_THREADS_MAX];
         size_t n_threads;
         uint64_t online, cpuset; /* cpuset: of the one cgroup that all threads are in */
+        bool linked; /* what is written to the cgroup's cpuset.cpus is what it allows */
         bool old; /* a cpuset that changes gives each thread the whole of it, as before Linux 6.2 */
         pid_t next_id;
         uint64_t clock; /* start times; follows the real clock, which the plugin reads */
@@ -68,6 +69,9 @@ void fake_rename(struct fake_kernel *kernel, struct fake_thread *thread, const c
 /* As a user does with taskset(1). */
 void fake_taskset(struct fake_thread *thread, uint64_t mask);
 void fake_set_cpuset(struct fake_kernel *kernel, uint64_t cpus);
+
+/* From now on cpuset.cpus of the cgroup can be written, as the plugin does. */
+void fake_link_cpuset(struct fake_kernel *kernel);
 
 void fake_open(struct fake_kernel *kernel);
 /* An end without a farewell. */

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# variants: 6.1/v2 6.1/v1 6.12/v2
+# Nothing of a guest runs on an I/O core but workers, and whatever ends iocored, every thread and every cpuset is as it was.
+. /tests/tap.sh
+. /tests/guest.sh
+
+configuration='[daemon]
+epoch = 500ms'
+
+start_vm a 0-3 0-3 --vcpus 2 --vcpu-share 0.05 --pairs 1 --load 0.3 || ok 1 "VM a starts"
+start_vm b 0-3 0-3 --vcpus 1 --vcpu-share 0.05 --load 0.3 || ok 1 "VM b starts"
+# of one CPU only: neither can be made to leave it
+start_vm c 0-3 3 --vcpus 1 --vcpu-share 0.05 --load 0.05 || ok 1 "VM c starts"
+
+pid_of() { cat "$WORK/load.$1.pid"; }
+# guest_threads NAME: thread ids but the workers'.
+guest_threads() {
+  local directory id
+  for directory in /proc/"$(pid_of "$1")"/task/*; do
+    id=${directory##*/}
+    case " $(workers_of "$1" | tr '\n' ' ') " in *" $id "*) ;; *) echo "$id" ;; esac
+  done
+}
+io_cores() { iocorectl cores --json | jq -r '.[] | select(.io_core) | .cpu' | tr '\n' ' '; }
+# has LIST CPU: a CPU list like 0-3,8
+has() {
+  local part
+  for part in ${1//,/ }; do
+    [ "$2" -ge "${part%-*}" ] && [ "$2" -le "${part#*-}" ] && return 0
+  done
+  return 1
+}
+isolated() {
+  local cores name id cpu
+  cores=$(io_cores)
+  [ -n "$cores" ] || return 1
+  for name in "$@"; do
+    for id in $(guest_threads "$name"); do
+      for cpu in $cores; do ! has "$(cpus_of "$id")" "$cpu" || return 1; done
+    done
+  done
+}
+gathered() {
+  local name id
+  isolated a b || return 1
+  for name in a b; do
+    for id in $(workers_of "$name"); do
+      case " $(io_cores) " in *" $(cpus_of "$id") "*) ;; *) return 1 ;; esac
+    done
+  done
+}
+differing() {
+  awk 'NR == FNR { mask[$1 " " $2] = $3; next } ($1 " " $2) in mask && mask[$1 " " $2] != $3 { print $1, mask[$1 " " $2], "->", $3 }' "$1" "$2"
+}
+dump_cpusets() {
+  local file
+  find /sys/fs/cgroup -name cpuset.cpus | sort | while IFS= read -r file; do echo "$file $(cat "$file")"; done
+}
+as_before() { # as_before DESCRIPTION
+  dump_masks > "$WORK/after"
+  is "$(differing "$WORK/before" "$WORK/after")" "" "$1, every mask is as before"
+  dump_cpusets > "$WORK/cpusets.after"
+  is "$(diff "$WORK/cpusets.before" "$WORK/cpusets.after")" "" "$1, every cpuset is as before"
+}
+where() {
+  local name id
+  for name in a b c; do
+    for id in $(guest_threads "$name"); do diag "$name: thread $id ($(cat /proc/"$id"/comm)) may use $(cpus_of "$id")"; done
+    for id in $(workers_of "$name"); do diag "$name: worker $id may use $(cpus_of "$id")"; done
+  done
+  diag "I/O cores: $(io_cores)"
+}
+dump_masks > "$WORK/before"
+dump_cpusets > "$WORK/cpusets.before"
+
+start_daemon
+holds "workers are on I/O cores, and guests' other threads are off them" wait_until 60 gathered
+where
+is "$(cpus_of "$(vcpu_of c 0)")" 3 "a vCPU that is bound by hand stays where it is"
+add_pair a
+born=$(workers_of a | tail -n 1)
+holds "the worker of a queue pair that is added is placed, too" wait_until 30 gathered
+
+vcpu=$(vcpu_of b 0)
+mask=$(cpus_of "$vcpu")
+taskset -cp 1-2 "$vcpu" > /dev/null
+told() { iocorectl history --limit 1000 --json | grep -q "thread.cpus" || grep -q "thread.cpus.*$vcpu\|$vcpu.*thread.cpus" "$WORK/daemon.log"; }
+holds "a taskset on a vCPU is noticed" wait_until 20 told
+is "$(cpus_of "$vcpu")" 1-2 "and left alone"
+sed -i "s/^\($vcpu [0-9]*\) .*/\1 $(field_of "$vcpu" Cpus_allowed)/" "$WORK/before"
+
+stop_daemon TERM
+is "$daemon_status" 0 "SIGTERM ends iocored well"
+as_before "after SIGTERM"
+home=0-3
+is "$(cpus_of "$born")" "$home" "the worker that was born meanwhile has its owner's CPUs"
+
+start_daemon
+holds "the workers are gathered again" wait_until 60 gathered
+add_pair a
+born=$(workers_of a | tail -n 1)
+stop_daemon KILL
+iocored --config "$WORK/iocored.conf" --restore >> "$WORK/restore.log" 2>&1
+ok $? "iocored --restore succeeds"
+as_before "after SIGKILL and --restore"
+is "$(cpus_of "$born")" "$home" "the worker that was born just before has its owner's CPUs"
+[ -s "$WORK/restore.log" ] && diag "$(cat "$WORK/restore.log")"
+tap_done
