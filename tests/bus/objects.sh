@@ -28,6 +28,10 @@ events_documented() {
     sed -n '/^static const char \*event_name/,/^}/ s/"/\n/gp' "$SOURCE/daemon/epoch.c" | grep -E '^[a-z]+-[a-z]+$'
   } | sort -u)
   [ -z "$missing" ] || { echo "not in org.iocore1(5):$missing"; return 1; }
+  for kind in $(sed -n '/^\.It Li Event(/,/^\.El/ s/^\.It Li \([a-z].*\)/\1/p' "$SOURCE/man/org.iocore1.5" | tr -d ,); do
+    grep -rqF "\"$kind\"" "$SOURCE/daemon" "$SOURCE/plugins" --include='*.c' || missing="$missing $kind"
+  done
+  [ -z "$missing" ] || { echo "told by nobody:$missing"; return 1; }
 }
 
 # options_documented: every option that a plugin asks for is in the manual, and every one in the manual is asked for
