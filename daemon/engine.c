@@ -259,6 +259,7 @@ struct engine *engine_free(struct engine *engine) {
 
 int engine_restore(struct engine *engine, struct restore_report *ret) {
         struct restore_report report = { 0 };
+        engine->host->in_haste = false; /* this is the end */
         engine_check_hotplug(engine);
         engine_scan(engine, true);
         int r = transaction_restore(&engine->actor, NULL, &report);

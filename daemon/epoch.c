@@ -252,6 +252,7 @@ static void decide_plan_act(struct engine *engine) {
 void engine_epoch(struct engine *engine, uint64_t now_usec) {
         uint64_t begin = monotonic_usec();
 
+        engine->host->in_haste = true;
         host_begin_epoch(engine->host, now_usec);
         sample_and_derive(engine, now_usec);
         trial_set_observe(engine->trials, engine->host);

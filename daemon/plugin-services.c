@@ -97,6 +97,10 @@ static bool service_cpu_is_io_core(struct iocore_context *context, int cpu) {
         return known && known->io_core && known->io_core_ours;
 }
 
+static bool service_in_haste(struct iocore_context *context) {
+        return context->host->in_haste;
+}
+
 const struct iocore_services plugin_services = {
         .size = sizeof(struct iocore_services),
         .open_path = service_open_path,
@@ -122,4 +126,5 @@ const struct iocore_services plugin_services = {
         .knob_changed = service_knob_changed,
         .cpu_pinned = service_cpu_pinned,
         .cpu_is_io_core = service_cpu_is_io_core,
+        .in_haste = service_in_haste,
 };

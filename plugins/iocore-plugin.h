@@ -196,6 +196,9 @@ struct iocore_services {
         int (*cpu_pinned)(struct iocore_context *context, int cpu, unsigned n_threads);
         /* Is CPU an I/O core that iocored made, now? For plugins that keep others off I/O cores which some other plugin makes. */
         bool (*cpu_is_io_core)(struct iocore_context *context, int cpu);
+        /* Do epochs run, so that a hand that has to wait for somebody else may do so for 100 ms at most? Otherwise (at the start, at the end, in iocored --restore)
+         * two seconds are better spent than given up. */
+        bool (*in_haste)(struct iocore_context *context);
 };
 
 /* Asks for one knob of one object to be set to `value`: journaled before it is set, and told, by the daemon. Returns 0, also when the set failed (the knob's own set()

@@ -185,6 +185,7 @@ struct host {
         bool queues_regrouped; /* false: to be rebuilt */
         size_t n_domains_stopped;
 
+        bool in_haste;       /* epochs run: nothing may take long */
         uint64_t epoch;      /* counts from 1 */
         uint64_t now_usec;   /* monotonic (or virtual) time of this epoch */
         uint64_t last_usec;

@@ -30,6 +30,7 @@ struct shared_slice {
 struct connection {
         pthread_t thread;
         int wake_fd; /* eventfd: the main thread has something for the thread */
+        struct affinity_mask all_cpus;
 
         pthread_mutex_t lock; /* for all below */
         pthread_cond_t changed;

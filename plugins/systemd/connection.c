@@ -47,7 +47,7 @@ static void destroy(struct connection *connection) {
         free(connection);
 }
 
-int connection_open(struct connection **ret, char (*names)[IOCORE_NAME_MAX], size_t n) {
+int connection_open(struct connection **ret, char (*names)[IOCORE_NAME_MAX], size_t n, const struct affinity_mask *all_cpus) {
         pthread_condattr_t attributes;
 
         if (n > SLICES_MAX)
@@ -58,6 +58,7 @@ int connection_open(struct connection **ret, char (*names)[IOCORE_NAME_MAX], siz
         for (size_t i = 0; i < n; i++)
                 memcpy(connection->slices[i].name, names[i], sizeof connection->slices[i].name);
         connection->n_slices = n;
+        connection->all_cpus = *all_cpus;
         pthread_mutex_init(&connection->lock, NULL);
         pthread_condattr_init(&attributes);
         pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

@@ -17,8 +17,8 @@ struct slice_picture {
         struct affinity_mask cpus; /* AllowedCPUs: as read last, or what was asked for while that is pending */
 };
 
-/* Starts the thread, with slices of these names, which begins to connect and to read. 0; -E2BIG; -ENOMEM; -errno of the thread. */
-int connection_open(struct connection **ret, char (*names)[IOCORE_NAME_MAX], size_t n);
+/* Starts the thread, with slices of these names, which begins to connect and to read. `all_cpus`: those of the host, also if offline. 0; -E2BIG; -ENOMEM; -errno of the thread. */
+int connection_open(struct connection **ret, char (*names)[IOCORE_NAME_MAX], size_t n, const struct affinity_mask *all_cpus);
 /* Waits at most 2 s for what was asked for and is not answered, then ends the thread. */
 struct connection *connection_close(struct connection *connection);
 

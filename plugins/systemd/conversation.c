@@ -178,11 +178,12 @@ static int on_set(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error
         return 0;
 }
 
-static int call_set(struct talk *talk) {
+/* Without `ret_slot` no answer is expected. */
+static int call_set(struct talk *talk, const struct affinity_mask *mask, sd_bus_slot **ret_slot) {
         __attribute__((cleanup(sd_bus_message_unrefp))) sd_bus_message *message = NULL;
         struct conversation *conversation = talk->conversation;
         uint8_t bytes[SLICE_BYTES_MAX];
-        size_t n_bytes = slice_mask_to_bytes(&talk->shared->asked, bytes);
+        size_t n_bytes = slice_mask_to_bytes(mask, bytes);
 
         int r = sd_bus_message_new_method_call(conversation->bus, &message, SYSTEMD_NAME, SYSTEMD_PATH, MANAGER_INTERFACE, "SetUnitProperties");
         if (r >= 0)
@@ -199,13 +200,20 @@ static int call_set(struct talk *talk) {
                 r = sd_bus_message_append_array(message, 'y', bytes, n_bytes);
         for (int i = 0; i < 3 && r >= 0; i++)
                 r = sd_bus_message_close_container(message);
-        return r < 0 ? r : sd_bus_call_async(conversation->bus, &talk->set_slot, message, on_set, talk, CALL_TIMEOUT_USEC);
+        return r < 0 ? r : sd_bus_call_async(conversation->bus, ret_slot, message, ret_slot ? on_set : NULL, talk, CALL_TIMEOUT_USEC);
 }
 
-/* `asked` is the thread's from CHECKING on. */
+/*
+ * `asked` is the thread's from CHECKING on. Linux does not let the cpuset of a control group that has processes be emptied (ENOSPC), and systemd forgets AllowedCPUs all the same: what was
+ * in effect stays in effect (systemd issue 43846). So all CPUs are put into effect first.
+ */
 static void send_set(struct talk *talk) {
+        const struct affinity_mask *asked = &talk->shared->asked;
+        int r = slice_mask_is_empty(asked) ? call_set(talk, &talk->conversation->connection->all_cpus, NULL) : 0;
+
         talk->set_result = 0;
-        int r = call_set(talk);
+        if (r >= 0)
+                r = call_set(talk, asked, &talk->set_slot);
         if (r < 0) {
                 lock(talk->conversation);
                 note_trouble(talk->conversation, "SetUnitProperties", strerror(-r));

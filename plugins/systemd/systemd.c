@@ -17,9 +17,9 @@
 #define BOOTED_PATH "/run/systemd/system"
 
 /* An epoch may be late by that much once, when systemd begins to hang. */
-#define SET_WAIT_USEC (100 * 1000ULL)
-/* Before the first epoch, and in iocored --restore, there is nothing that could be late. */
-#define START_WAIT_USEC (1000 * 1000ULL)
+#define HASTE_WAIT_USEC (100 * 1000ULL)
+/* Where there is nothing that could be late. */
+#define LEISURE_WAIT_USEC (2 * 1000 * 1000ULL)
 
 struct slice {
         char name[IOCORE_NAME_MAX];
@@ -37,9 +37,12 @@ struct systemd_state {
         struct connection *connection;
         struct slice slices[SLICES_MAX]; /* by the connection's index: those configured first */
         size_t n_slices, n_configured;
-        bool in_loop; /* epochs run */
         bool answered; /* what was logged last */
 };
+
+static uint64_t patience(const struct systemd_state *state) {
+        return state->services->in_haste(state->context) ? HASTE_WAIT_USEC : LEISURE_WAIT_USEC;
+}
 
 /* --- is it for this host */
 
@@ -102,24 +105,27 @@ static void systemd_close(void *userdata) {
 
 static int systemd_open(const struct iocore_services *services, struct iocore_context *context, void **ret_state, char *ret_reason, size_t size) {
         char names[SLICES_MAX][IOCORE_NAME_MAX];
+        struct affinity_mask all = { 0 };
 
         int n = read_option(services, context, names, ret_reason, size);
         if (n < 0)
                 return n;
+        for (int cpu = 0; cpu < services->cpu_count(context) && cpu < AFFINITY_CPUS_MAX; cpu++)
+                CPU_SET_S((size_t) cpu, sizeof all.sets, all.sets);
         struct systemd_state *state = calloc(1, sizeof *state);
         if (!state)
                 return -ENOMEM;
         *state = (struct systemd_state) { .services = services, .context = context, .n_slices = (size_t) n, .n_configured = (size_t) n, .answered = true };
         for (int i = 0; i < n; i++)
                 memcpy(state->slices[i].name, names[i], sizeof names[i]);
-        int r = connection_open(&state->connection, names, (size_t) n);
+        int r = connection_open(&state->connection, names, (size_t) n, &all);
         if (r < 0) {
                 snprintf(ret_reason, size, "its thread: %s", strerror(-r));
                 free(state);
                 return r;
         }
         /* A systemd that does not answer now may do so later. */
-        (void) connection_wait(state->connection, START_WAIT_USEC);
+        (void) connection_wait(state->connection, patience(state));
         *ret_state = state;
         return 0;
 }
@@ -134,7 +140,7 @@ static int find_slice(struct systemd_state *state, const char *name, struct slic
         if ((size_t) index == state->n_slices) {
                 struct slice *slice = state->slices + state->n_slices++;
                 snprintf(slice->name, sizeof slice->name, "%s", name);
-                (void) connection_wait(state->connection, state->in_loop ? SET_WAIT_USEC : START_WAIT_USEC);
+                (void) connection_wait(state->connection, patience(state));
         }
         *ret = state->slices + index;
         return 0;
@@ -182,7 +188,7 @@ static int cpus_set(void *userdata, const char *object, const char *value, char 
                 r = find_slice(state, object, &slice);
         if (r < 0)
                 return r;
-        r = connection_set(state->connection, index_of(state, slice), &mask, state->in_loop ? SET_WAIT_USEC : START_WAIT_USEC);
+        r = connection_set(state->connection, index_of(state, slice), &mask, patience(state));
         connection_picture(state->connection, index_of(state, slice), &picture);
         slice->awaited = picture.pending;
         if (r == -EAGAIN || r == -ETIMEDOUT || r == -ENOTCONN || r == -ESTALE)
@@ -208,8 +214,10 @@ static void look_at(struct systemd_state *state, struct slice *slice) {
         if (!picture.known || picture.pending)
                 return;
         if (slice->awaited) {
+                bool came = slice_mask_equal(&picture.cpus, &slice->wanted);
                 slice->awaited = false;
-                if (slice_mask_equal(&picture.cpus, &slice->wanted))
+                state->services->log(state->context, LOG_INFO, "%s: systemd answered late: %s", slice->name, came ? "it is set" : "it is not set");
+                if (came)
                         note_set(slice, &slice->wanted, &picture.cpus);
                 state->services->knob_changed(state->context, KIND, slice->name);
         } else if (slice->reserved && !slice->manual && !slice_mask_equal(&picture.cpus, &slice->set)) {
@@ -235,13 +243,12 @@ static void log_answers(struct systemd_state *state) {
 static int systemd_announced(void *userdata) {
         struct systemd_state *state = userdata;
 
-        state->in_loop = true;
         if (!connection_news(state->connection))
                 return 0;
         for (size_t i = 0; i < state->n_slices; i++)
                 look_at(state, state->slices + i);
         log_answers(state);
-        return 0;
+        return 1; /* what could not be reserved before may be now */
 }
 
 static int systemd_scan(void *userdata, bool thorough) {
@@ -314,7 +321,8 @@ static int systemd_reserve(void *userdata, iocore_want want, void *want_userdata
         if (!connection_answers(state->connection))
                 return 0;
         read_masks(state, &masks);
-        for (size_t i = 0; i < state->n_configured; i++) {
+        /* what times out says that the others would, too */
+        for (size_t i = 0; i < state->n_configured && connection_answers(state->connection); i++) {
                 int r = reserve_slice(state, state->slices + i, &masks, want, want_userdata);
                 if (r < 0 && error == 0)
                         error = r;

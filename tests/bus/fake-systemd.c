@@ -5,7 +5,7 @@
  *   delay MSEC         from now on each call is answered so late
  *   refuse yes|no      SetUnitProperties is refused
  *   cpus SLICE [LIST]  somebody else sets AllowedCPUs
- *   show SLICE         prints "SLICE N LIST": how often it was set over the bus, and what it is, before "done"
+ *   show SLICE         prints "SLICE N LIST, LIST": how often it was set over the bus, what it is, and what is in effect, before "done"
  * Prints "ready" when it has its name.
  */
 #include <errno.h>
@@ -26,7 +26,7 @@ struct fake;
 struct fake_slice {
         struct fake *fake;
         const char *name;
-        struct affinity_mask cpus;
+        struct affinity_mask cpus, in_effect;
         unsigned n_set;
 };
 
@@ -99,6 +99,8 @@ static int set_unit_properties(sd_bus_message *message, void *userdata, sd_bus_e
         if (!slice || !runtime || strcmp(property, "AllowedCPUs") != 0)
                 return sd_bus_error_set(ret_error, SD_BUS_ERROR_INVALID_ARGS, "not what iocored should ask for");
         slice->cpus = mask;
+        if (!slice_mask_is_empty(&mask)) /* Linux empties no cpuset that has processes */
+                slice->in_effect = mask;
         slice->n_set++;
         return sd_bus_reply_method_return(message, "");
 }
@@ -141,7 +143,7 @@ static const sd_bus_vtable slice_vtable[] = {
 static int obey(struct fake *fake, char *line) {
         char *words[3] = { strsep(&line, " "), strsep(&line, " "), line };
         struct fake_slice *slice = words[1] ? find(fake, words[1]) : NULL;
-        char list[IOCORE_VALUE_MAX];
+        char list[IOCORE_VALUE_MAX], effect[IOCORE_VALUE_MAX];
 
         if (!words[1])
                 return -EINVAL;
@@ -151,8 +153,9 @@ static int obey(struct fake *fake, char *line) {
                 fake->refuses = strcmp(words[1], "yes") == 0;
         else if (strcmp(words[0], "cpus") == 0 && slice)
                 return slice_mask_parse(words[2] ? words[2] : "", &slice->cpus);
-        else if (strcmp(words[0], "show") == 0 && slice && slice_mask_format(&slice->cpus, list, sizeof list) >= 0)
-                printf("%s %u %s\n", slice->name, slice->n_set, list);
+        else if (strcmp(words[0], "show") == 0 && slice && slice_mask_format(&slice->cpus, list, sizeof list) >= 0 &&
+                 slice_mask_format(&slice->in_effect, effect, sizeof effect) >= 0)
+                printf("%s %u %s, %s\n", slice->name, slice->n_set, list, effect);
         else
                 return -EINVAL;
         return 0;
@@ -183,6 +186,8 @@ int main(void) {
                 .slices = { { .fake = &fake, .name = "system.slice" }, { .fake = &fake, .name = "user.slice" } },
                 .other = { .fake = &fake, .name = "" },
         };
+        (void) slice_mask_parse("0-7", &fake.slices[0].in_effect);
+        (void) slice_mask_parse("0-7", &fake.slices[1].in_effect);
         sd_event *event = NULL;
         sd_bus *bus = NULL;
 

@@ -149,6 +149,10 @@ static bool fake_cpu_is_io_core(struct iocore_context *context, int cpu) {
         return cpu >= 0 && cpu < context->n_cpus && context->cores[cpu].io_core;
 }
 
+static bool fake_in_haste(struct iocore_context *context) {
+        return context->in_haste;
+}
+
 const struct iocore_services fake_services = {
         .size = sizeof(struct iocore_services),
         .open_path = fake_open_path,
@@ -172,6 +176,7 @@ const struct iocore_services fake_services = {
         .knob_changed = fake_knob_changed,
         .cpu_pinned = fake_cpu_pinned,
         .cpu_is_io_core = fake_cpu_is_io_core,
+        .in_haste = fake_in_haste,
 };
 
 struct iocore_context *fake_context_new(void) {

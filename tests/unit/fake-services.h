@@ -31,6 +31,7 @@ struct iocore_context {
         bool isolated[FAKE_CPUS_MAX];      /* what cpu_isolated() says */
         unsigned n_pinned[FAKE_CPUS_MAX];  /* what cpu_pinned() was told */
         unsigned n_told, n_knobs_changed;
+        bool in_haste;               /* what in_haste() says */
         char last_told[512];         /* "KIND OBJECT: TEXT" */
         char last_knob_changed[256]; /* "KIND OBJECT" */
 };

@@ -37,7 +37,6 @@ struct fixture {
         int to_fake, from_fake;
         char directory[PATH_MAX];
         void *state;
-        bool at_start; /* before the first epoch, when the plugin is given more time: for what is not about time */
 
         /* of the last round */
         unsigned n_wants;
@@ -133,7 +132,7 @@ static void tell_fake(struct fixture *fixture, const char *line) {
         assert_string_equal(answer, "done");
 }
 
-/* "SLICE N LIST" */
+/* "SLICE N LIST, LIST" */
 static void assert_fake_shows(struct fixture *fixture, const char *slice, const char *wanted) {
         char line[512], answer[64];
         dprintf(fixture->to_fake, "show %s\n", slice);
@@ -229,8 +228,7 @@ static int64_t turn(struct fixture *fixture, bool thorough) {
         fixture->wants[0] = '\0';
         fixture->msec = 0;
         int64_t began = now_msec();
-        if (!fixture->at_start)
-                assert_int_equal(iocore_plugin.announced(fixture->state), 0);
+        assert_in_range(iocore_plugin.announced(fixture->state), 0, 1);
         assert_int_equal(iocore_plugin.scan(fixture->state, thorough), 0);
         assert_int_equal(iocore_plugin.reserve(fixture->state, on_want, fixture), 0);
         return now_msec() - began;
@@ -295,7 +293,6 @@ static void it_is_not_for_a_host_without_systemd_or_cpusets(void **state) {
 
 static void slices_lose_an_io_core_and_get_it_back(void **state) {
         struct fixture *fixture = *state;
-        fixture->at_start = true;
         open_plugin(fixture);
         turn(fixture, true);
         assert_string_equal(fixture->wants, "");
@@ -303,7 +300,7 @@ static void slices_lose_an_io_core_and_get_it_back(void **state) {
         fixture->context->cores[7].io_core = true;
         turn(fixture, false);
         assert_string_equal(fixture->wants, "system.slice=0-6=ok user.slice=0-6=ok");
-        assert_fake_shows(fixture, "system.slice", "system.slice 1 0-6");
+        assert_fake_shows(fixture, "system.slice", "system.slice 1 0-6, 0-6");
         turn(fixture, false);
         assert_string_equal(fixture->wants, "");
         fixture->context->cores[3].io_core = true;
@@ -312,14 +309,13 @@ static void slices_lose_an_io_core_and_get_it_back(void **state) {
         fixture->context->cores[3].io_core = fixture->context->cores[7].io_core = false;
         turn(fixture, false);
         assert_string_equal(fixture->wants, "system.slice==ok user.slice==ok");
-        assert_fake_shows(fixture, "system.slice", "system.slice 3 ");
-        assert_fake_shows(fixture, "user.slice", "user.slice 3 ");
+        assert_fake_shows(fixture, "system.slice", "system.slice 4 , 0-7");
+        assert_fake_shows(fixture, "user.slice", "user.slice 4 , 0-7");
         assert_int_equal(fixture->context->n_knobs_changed, 0);
 }
 
 static void what_a_slice_was_allowed_before_is_what_it_gets_back(void **state) {
         struct fixture *fixture = *state;
-        fixture->at_start = true;
         tell_fake(fixture, "cpus system.slice 0-3,7");
         open_plugin(fixture);
         assert_value(fixture, "system.slice", "0-3,7");
@@ -333,7 +329,6 @@ static void what_a_slice_was_allowed_before_is_what_it_gets_back(void **state) {
 
 static void a_slice_that_would_be_left_nothing_is_left_alone_and_told(void **state) {
         struct fixture *fixture = *state;
-        fixture->at_start = true;
         tell_fake(fixture, "cpus user.slice 7");
         open_plugin(fixture);
         fixture->context->cores[7].io_core = true;
@@ -348,7 +343,6 @@ static void a_slice_that_would_be_left_nothing_is_left_alone_and_told(void **sta
 
 static void a_name_that_systemd_does_not_have_is_told(void **state) {
         struct fixture *fixture = *state;
-        fixture->at_start = true;
         fixture->slices = "systm.slice user.slice";
         open_plugin(fixture);
         fixture->context->cores[7].io_core = true;
@@ -360,7 +354,6 @@ static void a_name_that_systemd_does_not_have_is_told(void **state) {
 /* --restore: the journal names a slice that is not configured any more */
 static void any_slice_is_reached_by_its_name(void **state) {
         struct fixture *fixture = *state;
-        fixture->at_start = true;
         char value[IOCORE_VALUE_MAX];
         tell_fake(fixture, "cpus user.slice 1-2");
         fixture->slices = "system.slice";
@@ -368,7 +361,7 @@ static void any_slice_is_reached_by_its_name(void **state) {
         assert_value(fixture, "user.slice", "1-2");
         assert_int_equal(iocore_plugin.knobs[0].set(fixture->state, "user.slice", "", value, sizeof value), 0);
         assert_string_equal(value, "");
-        assert_fake_shows(fixture, "user.slice", "user.slice 1 ");
+        assert_fake_shows(fixture, "user.slice", "user.slice 2 , 0-7");
         assert_int_equal(get(fixture, "user.service", value), -ENOENT);
         assert_int_equal(iocore_plugin.knobs[0].set(fixture->state, "user.slice", "x", value, sizeof value), -EINVAL);
         fixture->context->cores[7].io_core = true;
@@ -380,7 +373,6 @@ static void any_slice_is_reached_by_its_name(void **state) {
 
 static void a_refusal_is_told_in_systemds_words_and_not_asked_for_again(void **state) {
         struct fixture *fixture = *state;
-        fixture->at_start = true;
         open_plugin(fixture);
         tell_fake(fixture, "refuse yes");
         fixture->context->cores[7].io_core = true;
@@ -399,11 +391,12 @@ static void a_refusal_is_told_in_systemds_words_and_not_asked_for_again(void **s
 static void a_slow_answer_is_waited_for_once_and_noticed_when_it_comes(void **state) {
         struct fixture *fixture = *state;
         open_plugin(fixture);
+        fixture->context->in_haste = true;
         turn(fixture, false);
         tell_fake(fixture, "delay 2000");
         fixture->context->cores[7].io_core = true;
         int64_t msec = turn(fixture, false);
-        assert_string_equal(fixture->wants, "system.slice=0-6=ETIMEDOUT user.slice=0-6=EAGAIN");
+        assert_string_equal(fixture->wants, "system.slice=0-6=ETIMEDOUT");
         assert_in_range(msec, SET_WAIT_MSEC, SET_WAIT_MSEC + ROOM_MSEC);
         /* it may yet happen: so the journal has to go on knowing it */
         assert_value(fixture, "system.slice", "0-6");
@@ -423,13 +416,14 @@ static void a_slow_answer_is_waited_for_once_and_noticed_when_it_comes(void **st
         fixture->context->cores[7].io_core = false;
         turn(fixture, false);
         assert_non_null(strstr(fixture->wants, "system.slice==ok"));
-        assert_fake_shows(fixture, "system.slice", "system.slice 2 ");
+        assert_fake_shows(fixture, "system.slice", "system.slice 3 , 0-7");
 }
 
 static void a_hung_systemd_delays_one_turn_by_100_ms_and_no_other(void **state) {
         struct fixture *fixture = *state;
         int64_t healthy = 0, hung = 0, first;
         open_plugin(fixture);
+        fixture->context->in_haste = true;
         for (int i = 0; i < 50; i++) {
                 fixture->context->cores[7].io_core = i % 2;
                 int64_t msec = turn(fixture, false);
@@ -460,6 +454,7 @@ static void a_hung_systemd_delays_one_turn_by_100_ms_and_no_other(void **state) 
 static void nothing_that_was_not_asked_yet_is_set_late(void **state) {
         struct fixture *fixture = *state;
         open_plugin(fixture);
+        fixture->context->in_haste = true;
         turn(fixture, false);
         end(&fixture->bus);
         fixture->context->cores[7].io_core = true;
@@ -472,6 +467,7 @@ static void nothing_that_was_not_asked_yet_is_set_late(void **state) {
 static void a_systemd_that_vanished_is_found_again(void **state) {
         struct fixture *fixture = *state;
         open_plugin(fixture);
+        fixture->context->in_haste = true;
         turn(fixture, false);
         end_fake(fixture);
         turn_until_it_says(fixture, "slices: systemd does not answer");
@@ -504,7 +500,8 @@ static void without_a_bus_it_opens_within_its_bound_and_waits(void **state) {
         end(&fixture->bus);
         int64_t began = now_msec();
         open_plugin(fixture);
-        assert_in_range(now_msec() - began, 0, 1000 + ROOM_MSEC);
+        fixture->context->in_haste = true;
+        assert_in_range(now_msec() - began, 0, 2000 + ROOM_MSEC);
         assert_string_equal(describe(fixture), "slices: systemd does not answer");
         assert_int_equal(get(fixture, "system.slice", value), -EAGAIN);
         assert_int_equal(iocore_plugin.knobs[0].set(fixture->state, "system.slice", "1", value, sizeof value), -EAGAIN);
@@ -517,6 +514,7 @@ static void it_ends_within_its_bound_also_when_systemd_hangs(void **state) {
         struct fixture *fixture = *state;
         char value[IOCORE_VALUE_MAX];
         open_plugin(fixture);
+        fixture->context->in_haste = true;
         turn(fixture, false);
         kill(fixture->fake, SIGSTOP);
         assert_int_equal(iocore_plugin.knobs[0].set(fixture->state, "system.slice", "1", value, sizeof value), -ETIMEDOUT);
@@ -537,12 +535,13 @@ static void what_was_asked_for_last_is_done_before_it_ends(void **state) {
         struct fixture *fixture = *state;
         char value[IOCORE_VALUE_MAX];
         open_plugin(fixture);
+        fixture->context->in_haste = true;
         turn(fixture, false);
         tell_fake(fixture, "delay 300");
         assert_int_equal(iocore_plugin.knobs[0].set(fixture->state, "system.slice", "1", value, sizeof value), -ETIMEDOUT);
         iocore_plugin.close(fixture->state);
         fixture->state = NULL;
-        assert_fake_shows(fixture, "system.slice", "system.slice 1 1");
+        assert_fake_shows(fixture, "system.slice", "system.slice 1 1, 1");
 }
 
 /* --- somebody else */
@@ -576,7 +575,7 @@ static void a_change_just_before_ours_is_not_overwritten(void **state) {
         if (strcmp(fixture->wants, "system.slice=0-5=ok user.slice=0-6=ok") != 0)
                 assert_string_equal(fixture->wants, "system.slice=0-6=ESTALE user.slice=0-6=ok");
         turn(fixture, false);
-        assert_fake_shows(fixture, "system.slice", "system.slice 1 0-5");
+        assert_fake_shows(fixture, "system.slice", "system.slice 1 0-5, 0-5");
 }
 
 int main(void) {

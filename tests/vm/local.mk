@@ -22,3 +22,5 @@ EXTRA_DIST += tests/vm/cases/60-hotplug.sh
 EXTRA_DIST += tests/vm/cases/70-bad-input.sh tests/vm/quiet.sh
 EXTRA_DIST += tests/vm/cases/71-missing-rights.sh
 EXTRA_DIST += tests/vm/cases-bench/bench-threads.sh
+EXTRA_DIST += tests/vm/run-cases tests/vm/systemd/init tests/vm/systemd/system.conf tests/vm/systemd/bus.conf tests/vm/systemd/default.target tests/vm/systemd/iocore-cases.service \
+	tests/vm/systemd/dbus.socket tests/vm/systemd/dbus.service tests/vm/cases-systemd/10-service.sh
