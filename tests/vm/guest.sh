@@ -180,6 +180,17 @@ cpus_of() {
   field_of "$1" Cpus_allowed_list
 }
 
+# in_list CPU LIST: is it in "0-3,8"?
+in_list() {
+  local part
+  local -a parts
+  IFS=, read -ra parts <<< "$2"
+  for part in "${parts[@]}"; do
+    [ "$1" -ge "${part%-*}" ] && [ "$1" -le "${part#*-}" ] && return 0
+  done
+  return 1
+}
+
 # The CPU that it last ran on.
 last_cpu_of() {
   local line fields

@@ -12,6 +12,7 @@ EXTRA_DIST += tests/vm/cases/10-workers.sh
 EXTRA_DIST += tests/vm/cases/15-discovery.sh
 EXTRA_DIST += tests/vm/cases/20-dynamic-cores.sh
 EXTRA_DIST += tests/vm/cases/30-restore.sh
+EXTRA_DIST += tests/vm/cases/35-foreign.sh
 EXTRA_DIST += tests/vm/cases/40-identity.sh
 EXTRA_DIST += tests/vm/cases/42-counters.sh
 EXTRA_DIST += tests/vm/cases/45-doctor.sh

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Somebody binds a worker elsewhere while iocored manages it: it is theirs from then on.
+. /tests/tap.sh
+. /tests/guest.sh
+
+configuration='[daemon]
+epoch = 500ms'
+
+for name in a b c; do start_load "$name" 0-3 --load 0.15 || ok 1 "load $name starts"; done
+start_daemon
+iocorectl events --json > "$WORK/events" &
+bound() { case $(cpus_of "$1") in *[!0-9]* | "") return 1 ;; esac; }
+all_bound() { bound "$(worker_of a)" && bound "$(worker_of b)" && bound "$(worker_of c)"; }
+holds "the workers are gathered" wait_until 60 all_bound
+
+id=$(worker_of b)
+taskset -cp 2-3 "$id" > /dev/null
+noticed() { grep -q "\"kind\":[[:space:]]*\"foreign-change\",[[:space:]]*\"object\":[[:space:]]*\"t.$id\"" "$WORK/events"; }
+holds "a taskset by somebody else is told as an event" wait_until 20 noticed
+diag "$(grep foreign-change "$WORK/events")"
+manual() { iocorectl units --json | jq -e --arg id "t.$id" 'any(.[]; .id == $id and .state == "manual")' > /dev/null; }
+holds "and the worker is manual" wait_until 10 manual
+
+# Reason to move it: its core gets full, and then there is one more.
+for name in a b c; do tell_load "$name" load 0.35; done
+epoch() { iocorectl status --json | jq .epoch; }
+end=$(($(epoch) + 20))
+passed() { [ "$(epoch)" -ge "$end" ]; }
+wait_until 120 passed
+is "$(cpus_of "$id")" 2-3 "it is not touched again in 20 epochs"
+holds "it is still manual" manual
+stop_daemon TERM
+is "$daemon_status" 0 "iocored ends well"
+is "$(cpus_of "$id")" 2-3 "nor is it touched at the end"
+is "$(cpus_of "$(worker_of a)") $(cpus_of "$(worker_of c)")" "$(case $(uname -r) in 6.1.*) echo "0-7 0-7" ;; *) echo "0-3 0-3" ;; esac)" "the others are where they were before"
+tap_done
