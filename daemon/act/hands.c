@@ -99,6 +99,18 @@ int hand_find_journaled(const struct actor *actor, const struct journal_entry *e
         return 0;
 }
 
+bool hand_is_gone(const struct actor *actor, const struct journal_entry *entry) {
+        const struct plugin_instance *instance = actor_plugin(actor, entry->plugin);
+        const struct iocore_knob *knob = instance ? find_knob(instance, entry->knob) : NULL;
+        char value[IOCORE_VALUE_MAX];
+        if (!knob)
+                return false;
+        struct owner owner = find_owner(actor->host, entry->knob, entry->object);
+        if (owner.present)
+                return owner.incarnation != entry->incarnation;
+        return error_is_gone(knob->get(instance->state, entry->object, value, sizeof value));
+}
+
 int hand_get(const struct hand *hand, char *ret) {
         ret[0] = '\0';
         int r = hand->knob->get(hand->instance->state, hand->object, ret, IOCORE_VALUE_MAX);

@@ -28,6 +28,8 @@ int hand_find(const struct actor *actor, const char *kind, const char *object, s
  * have that knob; -ENOENT: what the model has under this id is another incarnation, or (incarnation != 0) nothing. */
 int hand_find_journaled(const struct actor *actor, const struct journal_entry *entry, struct hand *ret);
 
+/* Is what the journal names gone for good: does its plugin say so, or has another one its id? Costs a read. */
+bool hand_is_gone(const struct actor *actor, const struct journal_entry *entry);
 /* ret: IOCORE_VALUE_MAX bytes. Errors as in struct iocore_knob. */
 int hand_get(const struct hand *hand, char *ret);
 /* Sets without the journal, passing the fault points. ret: IOCORE_VALUE_MAX bytes. */

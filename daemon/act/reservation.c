@@ -102,6 +102,8 @@ static void remember_refusal(struct actor *actor, const char *kind, const char *
         bool same = memory->value && strcmp(memory->value, value) == 0, told = memory->error == error;
         if (!same) {
                 char *copy = strdup(value);
+                if (!copy && !memory->value)
+                        forget(actor->reservation, kind, object); /* without a value it would be somebody else's */
                 if (!copy)
                         return;
                 free(memory->value);
@@ -231,7 +233,18 @@ static void collect_gone(const void *node, VISIT visit, void *userdata) {
                 pruning->gone[pruning->n_gone++] = memory;
 }
 
-void reservation_prune(struct actor *actor) {
+static void prune_journal(struct actor *actor) {
+        for (size_t i = journal_n_entries(actor->journal); i-- > 0;) {
+                const struct journal_entry *entry = journal_entry(actor->journal, i);
+                if (entry->kind != JOURNAL_KNOB || !hand_is_gone(actor, entry))
+                        continue;
+                const struct journal_entry gone = *entry;
+                if (journal_forget(actor->journal, JOURNAL_KNOB, gone.plugin, gone.knob, gone.object) < 0)
+                        return; /* the file is behind; the next time */
+        }
+}
+
+static void prune_memory(struct actor *actor) {
         struct reservation *reservation = actor->reservation;
         if (reservation->n == 0)
                 return;
@@ -242,4 +255,9 @@ void reservation_prune(struct actor *actor) {
         twalk_r(reservation->tree, collect_gone, &pruning);
         for (size_t i = 0; i < pruning.n_gone; i++)
                 forget(reservation, gone[i]->kind, gone[i]->object);
+}
+
+void reservation_prune(struct actor *actor) {
+        prune_memory(actor);
+        prune_journal(actor);
 }

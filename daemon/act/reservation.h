@@ -30,7 +30,7 @@ static inline void reservation_freep(struct reservation **reservation) { reserva
 /* Lets each plugin ask for what the present I/O cores demand, and sets it with `source` in the journal. Failures undo nothing: they are counted, and told once by actor->on_refused. 0; the
  * first -errno of a plugin that could not say what it wants, the others are asked all the same. */
 int reservation_settle(struct actor *actor, const char *source, struct reservation_report *ret);
-/* Forgets what is known of objects that are gone. Costs a read of each. */
+/* Forgets what is known, here and in the journal, of objects that are gone: guests come and go as long as the daemon runs. Costs a read of each. */
 void reservation_prune(struct actor *actor);
 /* The object is somebody else's: nothing is set there any more on a plugin's wish. */
 void reservation_set_manual(struct reservation *reservation, const char *kind, const char *object);

@@ -20,21 +20,26 @@
 
 enum { DEPTH_MAX = 32 };
 
-static DIR *open_directory(struct vhost_state *state, const char *path) {
+static int open_directory(struct vhost_state *state, const char *path, DIR **ret) {
         _cleanup_close_ int fd = state->services->open_path(state->context, path, O_RDONLY | O_DIRECTORY);
-        DIR *directory = fd < 0 ? NULL : fdopendir(fd);
-        if (directory)
-                (void) TAKE_FD(fd);
-        return directory;
+        if (fd < 0)
+                return fd;
+        *ret = fdopendir(fd);
+        if (!*ret)
+                return -errno;
+        (void) TAKE_FD(fd);
+        return 0;
 }
 
-/* Calls `each` for every cgroup below `path`, until it returns non-zero, which is returned. `path` (PATH_MAX bytes) is as before when nothing was found. */
+/* Calls `each` for every cgroup below `path`, until it returns non-zero, which is returned. `path` (PATH_MAX bytes) is as before when nothing was found. -errno: not all
+ * could be looked at; one that vanishes meanwhile is passed over. */
 static int for_each_below(struct vhost_state *state, char *path, int depth, int (*each)(void *userdata, const char *path, ino_t inode), void *userdata) {
-        _cleanup_closedir_ DIR *directory = depth < DEPTH_MAX ? open_directory(state, path) : NULL;
+        _cleanup_closedir_ DIR *directory = NULL;
         size_t length = strlen(path);
 
+        int error = depth < DEPTH_MAX ? open_directory(state, path, &directory) : -ELOOP;
         if (!directory)
-                return 0;
+                return error == -ENOENT || error == -ENODEV || error == -ELOOP ? 0 : error;
         for (struct dirent *entry; (entry = readdir(directory));) {
                 struct stat status;
                 int n = entry->d_name[0] == '.' || (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN) ? -1 :
@@ -85,8 +90,9 @@ static int find_directory(struct vhost_state *state, const char *object, char re
         if (last->inode != inode || cpuset_inode(state, last->path, &found) < 0 || found != inode) {
                 memcpy(last->path, mount->path, sizeof last->path);
                 last->inode = 0;
-                if (for_each_below(state, last->path, 0, is_inode, &inode) <= 0)
-                        return -ENOENT;
+                int r = for_each_below(state, last->path, 0, is_inode, &inode);
+                if (r <= 0)
+                        return r < 0 ? r : -ENOENT;
                 last->inode = inode;
         }
         memcpy(ret, last->path, sizeof last->path);
@@ -139,7 +145,7 @@ static int save_cgroup(void *userdata, const char *directory, ino_t inode) {
         snprintf(path, sizeof path, "%s/%s", directory, cpuset_find_mount(saving->state)->v1 ? "tasks" : "cgroup.threads");
         int fd = saving->state->services->open_path(saving->state->context, path, O_RDONLY);
         if (fd < 0)
-                return 0;
+                return fd == -ENOENT || fd == -ENODEV ? 0 : fd;
         _cleanup_fclose_ FILE *file = fdopen(fd, "re");
         if (!file) {
                 closep(&fd);

@@ -182,17 +182,23 @@ static void name_of(const char *text, char ret[static NAME_MAX_BYTES]) {
         ret[length] = '\0';
 }
 
+static bool is_ended(ssize_t error) {
+        return error == -ENOENT || error == -ESRCH;
+}
+
 static int look_at_thread(struct vhost_state *state, struct guest *guest, pid_t id) {
         char path[GUEST_PATH_MAX], text[STAT_FILE_MAX], name[NAME_MAX_BYTES];
         struct thread_stat stat;
 
         snprintf(path, sizeof path, "/proc/%d/task/%d/stat", (int) guest->id, (int) id);
         ssize_t length = file_read_path(state->services, state->context, path, text, sizeof text);
+        struct guest_thread *thread = guest_thread_find(guest, id);
+        if (thread && length < 0 && !is_ended(length))
+                thread->listed = true; /* nothing is known: what it had must not be forgotten */
         if (length <= 0 || thread_parse_stat(text, &stat) < 0)
                 return 0; /* it has ended */
         if (thread_classify(&stat) == THREAD_VHOST_TASK)
                 return 0;
-        struct guest_thread *thread = guest_thread_find(guest, id);
         if (thread && thread->start_time != stat.start_time) {
                 drop_thread(state, guest, (size_t) (thread - guest->threads));
                 thread = NULL;
@@ -229,6 +235,8 @@ static int read_start_time(struct vhost_state *state, pid_t process, uint64_t *r
 
         snprintf(path, sizeof path, "/proc/%d/stat", (int) process);
         ssize_t length = file_read_path(state->services, state->context, path, text, sizeof text);
+        if (length < 0 && !is_ended(length))
+                return (int) length;
         if (length <= 0 || thread_parse_stat(text, &stat) < 0)
                 return -ESRCH;
         *ret = stat.start_time;
@@ -243,17 +251,30 @@ static DIR *open_directory(struct vhost_state *state, const char *path) {
         return directory;
 }
 
+/* The kernel leaves some threads out of a list in which others end while it is read: only what cannot be opened any more has ended. */
+static int drop_ended(struct vhost_state *state, struct guest *guest) {
+        for (size_t i = guest->n_threads; i-- > 0;) {
+                int r = guest->threads[i].listed ? 0 : look_at_thread(state, guest, guest->threads[i].id);
+                if (r < 0)
+                        return r;
+                if (!guest->threads[i].listed)
+                        drop_thread(state, guest, i);
+        }
+        return 0;
+}
+
 /* 0; -ESRCH: it has ended; -ENOMEM. */
 static int list_threads(struct vhost_state *state, struct guest *guest) {
         char path[GUEST_PATH_MAX];
         uint64_t start_time;
 
-        if (read_start_time(state, guest->id, &start_time) < 0 || start_time != guest->start_time)
+        int error = read_start_time(state, guest->id, &start_time);
+        if (error == -ESRCH || (error >= 0 && start_time != guest->start_time))
                 return -ESRCH;
         snprintf(path, sizeof path, "/proc/%d/task", (int) guest->id);
-        _cleanup_closedir_ DIR *directory = open_directory(state, path);
+        _cleanup_closedir_ DIR *directory = error >= 0 ? open_directory(state, path) : NULL;
         if (!directory)
-                return -ESRCH;
+                return 0; /* no memory, no file descriptor, or it ends just now: looked at again by the next scan */
         for (size_t i = 0; i < guest->n_threads; i++)
                 guest->threads[i].listed = false;
         for (struct dirent *entry; (entry = readdir(directory));) {
@@ -262,9 +283,9 @@ static int list_threads(struct vhost_state *state, struct guest *guest) {
                 if (r < 0)
                         return r;
         }
-        for (size_t i = guest->n_threads; i-- > 0;)
-                if (!guest->threads[i].listed)
-                        drop_thread(state, guest, i);
+        int r = drop_ended(state, guest);
+        if (r < 0)
+                return r;
         guest->changed = false;
         guest->pinned = is_pinned(guest);
         state->guests.pending = true;

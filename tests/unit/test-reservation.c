@@ -234,6 +234,24 @@ static void what_was_remembered_of_objects_that_are_gone_is_dropped(void **state
         assert_report(settle(fixture), 1, 0, 0, 0);
 }
 
+static void the_journal_does_not_grow_with_guests_that_come_and_go(void **state) {
+        struct fixture *fixture = *state;
+        assert_int_equal(RUN(fixture, CORE_ADD(3)), 0);
+        (void) settle(fixture);
+        size_t n = journal_n_entries(fixture->mock->actor.journal);
+        reservation_prune(&fixture->mock->actor);
+        assert_int_equal(journal_n_entries(fixture->mock->actor.journal), n);
+        fixture->kernel->keeps[2].exists = false;
+        reservation_prune(&fixture->mock->actor);
+        assert_int_equal(journal_n_entries(fixture->mock->actor.journal), n - 1);
+        /* The others are known as before. */
+        fixture->kernel->keeps[2].exists = true;
+        struct restore_report restored;
+        assert_int_equal(transaction_restore(&fixture->mock->actor, NULL, &restored), 0);
+        assert_int_equal(restored.restored, n - 1);
+        assert_int_equal(restored.gone, 0);
+}
+
 /* --- a host full of guests --- */
 
 enum { N_THREADS = 2000 };
@@ -367,6 +385,7 @@ int main(void) {
                 TEST(objects_that_are_gone_are_normal),
                 TEST(what_somebody_else_changed_is_not_set_again_and_not_restored),
                 TEST(what_was_remembered_of_objects_that_are_gone_is_dropped),
+                TEST(the_journal_does_not_grow_with_guests_that_come_and_go),
                 TEST(two_thousand_threads_are_reserved_and_restored_in_linear_time),
                 cmocka_unit_test(news_is_told_once_until_it_is_told_otherwise),
                 cmocka_unit_test(a_plugin_gone_wild_fills_no_memory),
