@@ -178,14 +178,29 @@ static unsigned correct_born(const struct correction *correction) {
         return n;
 }
 
+/*
+ * On the way back the leader comes last: as long as it has what iocored gave it, whoever comes after a crash in between finds the journal's value there and does all of it
+ * again. The other way round those that were not corrected yet would stay as they are.
+ */
+static void correct_before_leader(struct correction *correction, const char *object, const char *value) {
+        struct vhost_state *state = correction->state;
+
+        if (affinity_parse(value, &correction->really) < 0 || find_object(state, object, true, &correction->leader) < 0 ||
+            vhost_mask_read(state, correction->leader.id, &correction->before) < 0)
+                return;
+        correction->guest = guests_find(state, correction->leader.id);
+        if (!affinity_equal(&correction->before, &correction->really) && affinity_within(&correction->before, &correction->really))
+                (void) correct_born(correction);
+}
+
 int process_cpus_set(void *userdata, const char *object, const char *value, char *ret_value, size_t size) {
         enum { PASSES_MAX = 4 };
         struct correction correction = { .state = userdata };
 
+        correct_before_leader(&correction, object, value);
         int r = cpus_set(userdata, object, true, value, &correction.leader, &correction.before, &correction.really);
         if (r < 0)
                 return r;
-        correction.guest = guests_find(userdata, correction.leader.id);
         /* What is born while this lasts may have inherited from one that was not corrected yet. */
         for (int pass = 0; pass < PASSES_MAX && !affinity_equal(&correction.before, &correction.really); pass++)
                 if (correct_born(&correction) == 0)

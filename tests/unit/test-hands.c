@@ -244,6 +244,18 @@ static void one_that_knows_only_the_journal_puts_back_threads_born_meanwhile(voi
         assert_int_equal(bound->mask, 0x03);
 }
 
+/* Who is killed in between leaves a leader that still has what the journal says: the next one does all of it again. */
+static void threads_born_meanwhile_are_put_back_before_their_leader(void **test_state) {
+        struct world *world = reserved(test_state);
+        struct fake_thread *born = fake_clone(world->kernel, world->leader, "worker", FAKE_PLAIN);
+        fake_close(world->kernel);
+        fake_open(world->kernel);
+        world->leader->refuses = true;
+        fake_restore(world->kernel);
+        assert_int_equal(world->leader->mask, 0x7f);
+        assert_int_equal(born->mask, 0xff);
+}
+
 static void a_thread_that_had_the_narrower_mask_before_keeps_it(void **test_state) {
         struct world *world = *test_state;
         struct fake_thread *own = fake_clone(world->kernel, world->leader, "own", FAKE_PLAIN);
@@ -762,6 +774,7 @@ int main(void) {
                 TEST(a_guest_without_a_worker_is_found_by_its_vcpus),
                 TEST(a_thread_born_meanwhile_is_put_back_with_its_leader),
                 TEST(one_that_knows_only_the_journal_puts_back_threads_born_meanwhile),
+                TEST(threads_born_meanwhile_are_put_back_before_their_leader),
                 TEST(a_thread_that_had_the_narrower_mask_before_keeps_it),
                 TEST(a_worker_born_meanwhile_gets_its_owners_mask_before_it_is_placed),
                 TEST(what_a_vcpu_thread_made_gets_that_threads_mask_back),
