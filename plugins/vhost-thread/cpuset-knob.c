@@ -79,7 +79,7 @@ static int find_directory(struct vhost_state *state, const char *object, char re
         const struct cpuset_mount *mount = cpuset_find_mount(state);
         struct cpuset_place *last = &state->cpuset_place;
         char *end;
-        ino_t inode, found;
+        ino_t inode, found = 0;
 
         if (!mount || strncmp(object, "c.", 2) != 0 || object[2] < '0' || object[2] > '9')
                 return -ENOENT;

@@ -170,7 +170,7 @@ int cgroup_cpus_get(void *state, const char *object, char *ret_value, size_t siz
 int cgroup_cpus_set(void *state, const char *object, const char *value, char *ret_value, size_t size);
 
 /* widen.c; see iocore_plugin.prepare() */
-int vhost_prepare(void *state, const struct iocore_unit *unit, int cpu, iocore_want want, void *userdata);
+int vhost_prepare(void *userdata, const struct iocore_unit *unit, int cpu, iocore_want want, void *want_userdata);
 /* Asks for what cpusets were widened by and no worker needs any more to be taken away again. 0; -ENOMEM. */
 int widening_settle(struct vhost_state *state, iocore_want want, void *userdata);
 /* Knows from now on that the cgroup has these CPUs. */
@@ -178,7 +178,7 @@ void widening_is_set(struct vhost_state *state, ino_t inode, const struct affini
 void widening_forget_all(struct vhost_state *state);
 
 /* reserve.c */
-int vhost_reserve(void *state, iocore_want want, void *userdata);
+int vhost_reserve(void *userdata, iocore_want want, void *want_userdata);
 /* The I/O cores as a mask. */
 void vhost_core_mask(const struct vhost_state *state, struct affinity_mask *ret);
 

@@ -22,7 +22,7 @@ struct bench_plugin *bench_plugin_open(struct config *config, const char *synthe
         log_set_max_level(LOG_WARNING);
         plugin->config = config;
         int r = topology_new(&topology, "/", synthetic, NULL, NULL);
-        if (r == 0)
+        if (r >= 0)
                 r = host_new(&plugin->host, topology);
         if (r < 0)
                 die("host", r);

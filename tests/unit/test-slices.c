@@ -46,7 +46,8 @@ static void no_bytes_are_no_cpus(void **state) {
 static void every_mask_comes_back_as_it_was(void **state) {
         uint8_t bytes[SLICE_BYTES_MAX];
         struct affinity_mask mask = { 0 }, back;
-        unsigned seed = getenv("IOCORE_SEED") ? (unsigned) strtoul(getenv("IOCORE_SEED"), NULL, 10) : 7;
+        const char *given = getenv("IOCORE_SEED");
+        unsigned seed = given ? (unsigned) strtoul(given, NULL, 10) : 7;
         (void) state;
         print_message("# seed %u\n", seed);
         for (int turn = 0; turn < 200; turn++) {

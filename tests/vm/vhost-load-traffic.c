@@ -158,7 +158,8 @@ void *inject_frames(void *userdata) {
         while (fd >= 0 && !atomic_load(&load->stop)) {
                 double rate = atomic_load(&load->inject);
                 owed = owed_now(owed, rate, now_nsec(), &clock);
-                for (; owed >= 1; owed--) {
+                while (owed >= 1) {
+                        owed -= 1;
                         fill_frame(&frame, flow++ % FLOWS);
                         (void) send(fd, &frame, sizeof frame, 0);
                 }
