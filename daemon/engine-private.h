@@ -72,7 +72,7 @@ void engine_watch_idle_cores(struct engine *engine);
 /* Sets what plugins want so that nothing but units runs on the I/O cores. */
 void engine_settle(struct engine *engine);
 /* See actor.on_refused. `userdata`: the engine. */
-void engine_tell_refused(void *userdata, const char *kind, const char *object, const char *value, int error);
+void engine_tell_refused(void *userdata, const char *kind, const char *object, const char *value, int error, bool unannounced);
 /* Ends trials that are over: keeps or undoes. */
 void engine_judge(struct engine *engine);
 

@@ -119,11 +119,12 @@ void engine_watch_idle_cores(struct engine *engine) {
 
 /* --- reservation */
 
-void engine_tell_refused(void *userdata, const char *kind, const char *object, const char *value, int error) {
+void engine_tell_refused(void *userdata, const char *kind, const char *object, const char *value, int error, bool unannounced) {
         struct engine *engine = userdata;
         char name[IOCORE_NAME_MAX], text[IOCORE_REASON_MAX];
         snprintf(name, sizeof name, "%.63s %.63s", kind, object);
-        snprintf(text, sizeof text, "cannot be set to %.100s: %s", value,
+        snprintf(text, sizeof text, "cannot be set to %.100s: %s%s", value,
+                 unannounced ? "the journal, without which it could not be put back, cannot be written: " : "",
                  error == -EOPNOTSUPP ? "the kernel leaves it as it is" : strerrordesc_np(-error) ?: "unknown error");
         if (engine->n_refusals_told++ < REFUSALS_TOLD_MAX)
                 log_warning("%s %s.", name, text);

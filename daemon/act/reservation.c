@@ -95,7 +95,7 @@ void reservation_set_manual(struct reservation *reservation, const char *kind, c
         memory->value = NULL;
 }
 
-static void remember_refusal(struct actor *actor, const char *kind, const char *object, const char *value, int error) {
+static void remember_refusal(struct actor *actor, const char *kind, const char *object, const char *value, int error, bool unannounced) {
         struct memory *memory = recall(actor->reservation, kind, object);
         if (!memory)
                 return;
@@ -113,7 +113,7 @@ static void remember_refusal(struct actor *actor, const char *kind, const char *
         memory->wait_usec = !same ? RETRY_FIRST_USEC : 2 * memory->wait_usec > RETRY_MAX_USEC ? RETRY_MAX_USEC : 2 * memory->wait_usec;
         memory->retry_usec = actor->host->now_usec + memory->wait_usec;
         if (!told && actor->on_refused)
-                actor->on_refused(actor->userdata, kind, object, value, error);
+                actor->on_refused(actor->userdata, kind, object, value, error, unannounced);
 }
 
 int want_begin(struct actor *actor, const char *kind, const char *object, const char *value, struct hand *ret, char *live) {
@@ -140,7 +140,7 @@ int want_begin(struct actor *actor, const char *kind, const char *object, const 
         if (r >= 0)
                 return 1;
         if (r != -ESTALE)
-                remember_refusal(actor, kind, object, value, r);
+                remember_refusal(actor, kind, object, value, r, false);
         return r;
 }
 
@@ -148,7 +148,7 @@ void want_end(struct actor *actor, const struct hand *hand, const char *value, i
         if (error >= 0 || error_is_gone(error))
                 forget(actor->reservation, hand->knob->kind, hand->object);
         else
-                remember_refusal(actor, hand->knob->kind, hand->object, value, error);
+                remember_refusal(actor, hand->knob->kind, hand->object, value, error, hand->unannounced);
 }
 
 /* --- settling --- */

@@ -27,8 +27,8 @@ struct actor {
         enum foreign_policy foreign;
         /* Told when somebody else's change is found: the object, what iocored had set, what is there now. May be NULL. */
         void (*on_foreign)(void *userdata, const char *object, const char *knob, const char *set_value, const char *live_value);
-        /* Told once for each (kind, object, error) when what a plugin asked for cannot be set. May be NULL. */
-        void (*on_refused)(void *userdata, const char *kind, const char *object, const char *value, int error);
+        /* Told once for each (kind, object, error) when what a plugin asked for cannot be set; unannounced: because the journal cannot be written. May be NULL. */
+        void (*on_refused)(void *userdata, const char *kind, const char *object, const char *value, int error, bool unannounced);
         struct reservation *reservation; /* what was refused to plugins, and what is others'; borrowed; NULL where no plugin is asked what it wants (a mere restore) */
         void *userdata;
 };

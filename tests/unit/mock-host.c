@@ -425,8 +425,9 @@ static void on_foreign(void *userdata, const char *object, const char *knob, con
                 mock->n_foreign++;
 }
 
-static void on_refused(void *userdata, const char *kind, const char *object, const char *value, int error) {
+static void on_refused(void *userdata, const char *kind, const char *object, const char *value, int error, bool unannounced) {
         struct mock *mock = userdata;
+        (void) unannounced;
         if (kind && object && value && error < 0)
                 mock->n_refused++;
 }
