@@ -85,6 +85,7 @@ struct iocore_unit {
         void *plugin_data;
         int queue_pair;               /* of its device, from 0; -1 when it cannot be told, or there are none; set to -1 by unit_add() */
         char unidentified[IOCORE_NAME_MAX]; /* why its device or its queue pair cannot be told; "" */
+        bool blocked;                 /* was kept (by its cpuset) from going where it should: left where it is until the plugin says otherwise */
 };
 
 /* Which of a queue's counters the kernel has; a bit that is not set means "unknown", never 0. */

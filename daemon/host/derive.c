@@ -351,7 +351,7 @@ static void derive_units(struct host *host) {
                         continue;
                 node->n_units++;
                 /* What nobody may move is no reason to have an I/O core. */
-                if (unit->core == IOCORE_CPU_ANY && !unit->pub.manual && unit->state != OBJECT_MANUAL) {
+                if (unit->core == IOCORE_CPU_ANY && !host_unit_is_left_alone(unit)) {
                         node->unplaced_load += unit->load;
                         node->n_units_unplaced++;
                         node->n_units_unplaced_known += unit->rates_valid;

@@ -249,6 +249,10 @@ static inline bool queue_rates_valid(const struct host *host, const struct queue
 }
 /* A unit whose domain is paused or shut off counts as idle. */
 bool host_unit_domain_runs(const struct host *host, const struct unit *unit);
+/* In somebody else's hands, or kept where it is by the host: not for policies to move. */
+static inline bool host_unit_is_left_alone(const struct unit *unit) {
+        return unit->pub.manual || unit->pub.blocked || unit->state == OBJECT_MANUAL;
+}
 /* The node that a unit belongs to: its own, else that of its I/O core, else the first node of the host. Never NULL on a host with nodes. */
 struct node *host_unit_node(const struct host *host, const struct unit *unit);
 /* Natural order of ids: w.2 before w.10. Returns what strcmp() would. */

@@ -12,6 +12,7 @@
 static bool is_candidate(const struct planning *planning, size_t unit, size_t node) {
         struct refusal unused;
         return !planning->units[unit].settled && unit_node_index(planning, unit) == node && !unit_is_off_limits(planning, unit, &unused) &&
+               !unit_is_blocked(planning, unit, &unused) &&
                !planning_unavailable(planning, "unit.place", planning->host->units[unit]->pub.id);
 }
 

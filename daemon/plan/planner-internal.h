@@ -112,6 +112,8 @@ size_t planning_moves_left(const struct planning *planning);
 bool pattern_matches(char *const *patterns, const char *string);
 /* True (refused): the unit itself may not be touched: banned, manual. */
 bool unit_is_off_limits(const struct planning *planning, size_t unit, struct refusal *refusal);
+/* True (refused): the host keeps the unit where it is. A client may try all the same. */
+bool unit_is_blocked(const struct planning *planning, size_t unit, struct refusal *refusal);
 /* True (refused): the CPU stays what it is, I/O core or not: banned, manual. */
 bool core_is_untouchable(const struct planning *planning, int cpu, struct refusal *refusal);
 /* True (refused): the CPU may neither become an I/O core nor be given units: that, or reserved, isolated, offline. */

@@ -20,6 +20,8 @@ static bool move_is_refused(const struct planning *planning, struct decision *de
 
         if (unit_is_off_limits(planning, unit, &refusal) || (cpu >= 0 && core_is_off_limits(planning, cpu, &refusal)))
                 return decision_refused_by(decision, &refusal);
+        if (cpu >= 0 && decision->intent.priority >= 0 && unit_is_blocked(planning, unit, &refusal))
+                return decision_refused_by(decision, &refusal);
         const struct worker *worker = cpu >= 0 ? planning->host->cpus[cpu].worker : NULL;
         if (worker && worker->pub.locked) {
                 decision_refuse(decision, "locked", "worker %s of CPU %d is locked and takes no units", worker->pub.id, cpu);

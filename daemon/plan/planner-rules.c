@@ -110,6 +110,14 @@ bool unit_is_off_limits(const struct planning *planning, size_t index, struct re
         return false;
 }
 
+bool unit_is_blocked(const struct planning *planning, size_t index, struct refusal *refusal) {
+        const struct unit *unit = planning->host->units[index];
+        if (!unit->pub.blocked)
+                return false;
+        refusal_set(refusal, "blocked", "%s could not go to an I/O core when it was last tried, and is left where it is until its cpuset changes", unit->pub.id);
+        return true;
+}
+
 bool core_is_untouchable(const struct planning *planning, int cpu, struct refusal *refusal) {
         const struct cpu *host_core = &planning->host->cpus[cpu];
 

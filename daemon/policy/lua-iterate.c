@@ -84,7 +84,7 @@ static bool unit_matches(const struct host *host, const struct unit *unit, const
         double load = unit->load_average >= 0 ? unit->load_average : unit->rates_valid ? unit->load : 0;
 
         return load >= filter->min_load && load <= filter->max_load && (filter->placed < 0 || filter->placed == (unit->core >= 0)) &&
-               (filter->manual < 0 || filter->manual == (unit->pub.manual || unit->state == OBJECT_MANUAL)) &&
+               (filter->manual < 0 || filter->manual == host_unit_is_left_alone(unit)) &&
                unit_is_at(host, unit, filter->node, filter->core);
 }
 

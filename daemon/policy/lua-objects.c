@@ -332,7 +332,7 @@ static void push_unit_field(lua_State *lua, const struct host *host, const struc
                 lua_pushnumber(lua, unit->rates_valid ? unit->bytes_per_second : 0);
                 break;
         case FIELD_MANUAL:
-                lua_pushboolean(lua, unit->pub.manual || unit->state == OBJECT_MANUAL);
+                lua_pushboolean(lua, host_unit_is_left_alone(unit));
                 break;
         default:
                 lua_pushnil(lua);

@@ -5,6 +5,7 @@
 #include <syslog.h>
 
 #include "cleanup.h"
+#include "cpuset.h"
 #include "plugins/common/file-io.h"
 #include "vhost-thread.h"
 
@@ -85,6 +86,13 @@ static void tell_blocked(struct vhost_state *state, struct vhost_thread *thread,
                 state->services->log(state->context, LOG_WARNING, "%s: blocked from CPUs %.64s by the cpuset of its cgroup, or these CPUs are offline",
                                      thread->worker->id, value);
         thread->told_blocked = true;
+        thread->unit->blocked = true;
+        thread->blocked_cpuset = cpuset_mark(state, thread->id);
+}
+
+void vhost_refresh_blocked(struct vhost_state *state, struct vhost_thread *thread, bool thorough) {
+        if (thread->unit->blocked && (thorough || cpuset_mark(state, thread->id) != thread->blocked_cpuset))
+                thread->unit->blocked = false;
 }
 
 static int place_set(void *userdata, const char *object, const char *value, char *ret_value, size_t size) {
@@ -103,7 +111,7 @@ static int place_set(void *userdata, const char *object, const char *value, char
                 tell_blocked(state, thread, value);
         if (r < 0)
                 return r;
-        thread->told_blocked = false;
+        thread->told_blocked = thread->unit->blocked = false;
         thread->n_pause = thread->n_resets = 0;
         state->guests.pending = state->guests.pending || state->widenings;
         vhost_thread_is_set(state, thread, &really);

@@ -582,6 +582,27 @@ static void systemds_own_levels_are_never_written(void **test_state) {
         assert_string_equal(strchr(kernel->context->last_told, ':'), ": ");
 }
 
+static void a_worker_kept_by_its_cpuset_is_blocked_until_that_changes(void **test_state) {
+        struct world *world = *test_state;
+        struct fake_kernel *kernel = world->kernel;
+        fake_set_cpuset(kernel, 0x0f);
+        fake_open(kernel);
+        fake_core(kernel, 6, true);
+        char id[32];
+        snprintf(id, sizeof id, "t.%d", (int) world->worker->id);
+        const struct iocore_unit *unit = fake_unit(kernel->context, id);
+        assert_false(unit->blocked);
+        assert_int_equal(fake_place(kernel, world->worker, 6), -EINVAL);
+        assert_true(unit->blocked);
+        fake_turn(kernel, false);
+        assert_true(unit->blocked);
+        fake_set_cpuset(kernel, 0xff);
+        fake_turn(kernel, false);
+        assert_false(unit->blocked);
+        assert_int_equal(fake_place(kernel, world->worker, 6), 0);
+        assert_false(unit->blocked);
+}
+
 static void parents_are_widened_before_their_children(void **test_state) {
         struct world *world = *test_state;
         struct fake_kernel *kernel = world->kernel;
@@ -795,6 +816,7 @@ int main(void) {
                 TEST(a_widened_cpuset_is_put_back_by_who_knows_only_the_journal_on_an_old_kernel),
                 TEST(a_widened_cpuset_is_put_back_by_who_knows_only_the_journal_on_a_new_kernel),
                 TEST(systemds_own_levels_are_never_written),
+                TEST(a_worker_kept_by_its_cpuset_is_blocked_until_that_changes),
                 TEST(parents_are_widened_before_their_children),
                 TEST(a_cgroup_that_vanished_is_gone),
                 cmocka_unit_test(at_the_end_of_any_life_every_thread_has_the_mask_that_it_would_have_without_iocored),

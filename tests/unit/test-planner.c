@@ -361,6 +361,25 @@ static void a_move_keeps_to_every_rule(void **state) {
         end(&f);
 }
 
+static void a_unit_that_the_host_keeps_where_it_is_does_not_keep_others_from_growing(void **state) {
+        struct fixture f;
+        (void) state;
+        begin(&f, TWO_NODES);
+        struct unit *unit = model_unit(f.host, "d.1", IOCORE_CPU_ANY, 0, 0.4);
+        model_unit(f.host, "d.2", IOCORE_CPU_ANY, 0, 0.4);
+        unit->pub.blocked = true;
+        const struct decision *decision = decide(&f, GROW(0));
+        assert_verdict(decision, VERDICT_PLANNED);
+        assert_int_equal(decision->n_steps, 2);
+        assert_string_equal(decision->steps[1].object, "d.2");
+        model_core(f.host, 0, NULL, true);
+        assert_refused(decide(&f, MOVE("d.1", 0)), "blocked");
+        struct intent client = MOVE("d.1", 0);
+        client.priority = -1;
+        assert_verdict(decide(&f, client), VERDICT_PLANNED);
+        end(&f);
+}
+
 static void bans_are_absolute_for_clients_too(void **state) {
         struct fixture f;
         (void) state;
@@ -496,6 +515,7 @@ int main(void) {
                 cmocka_unit_test(a_core_with_more_units_than_moves_is_drained_over_epochs),
                 cmocka_unit_test(cores_in_others_hands_stay),
                 cmocka_unit_test(a_move_keeps_to_every_rule),
+                cmocka_unit_test(a_unit_that_the_host_keeps_where_it_is_does_not_keep_others_from_growing),
                 cmocka_unit_test(bans_are_absolute_for_clients_too),
                 cmocka_unit_test(holds_and_cool_downs_start_after_a_real_change_and_skip_clients),
                 cmocka_unit_test(failures_and_undone_trials_back_off_twice_as_long_each_time),
