@@ -10,7 +10,7 @@ tests_vm_impostor_SOURCES = tests/vm/impostor.c
 EXTRA_DIST += tests/vm/run tests/vm/fetch-kernel tests/vm/build-image tests/vm/init tests/vm/guest.sh tests/vm/bus.conf
 EXTRA_DIST += tests/vm/cases/10-workers.sh
 EXTRA_DIST += tests/vm/cases/15-discovery.sh
-EXTRA_DIST += tests/vm/cases/20-dynamic-cores.sh
+EXTRA_DIST += tests/vm/cases/20-gather.sh tests/vm/cases/25-overload.sh
 EXTRA_DIST += tests/vm/cases/30-restore.sh
 EXTRA_DIST += tests/vm/cases/35-foreign.sh
 EXTRA_DIST += tests/vm/cases/40-identity.sh
@@ -21,7 +21,7 @@ EXTRA_DIST += tests/vm/cases/52-reservation.sh
 EXTRA_DIST += tests/vm/cases/54-cpuset.sh
 EXTRA_DIST += tests/vm/cases/60-hotplug.sh
 EXTRA_DIST += tests/vm/cases/70-bad-input.sh tests/vm/quiet.sh
-EXTRA_DIST += tests/vm/cases/71-missing-rights.sh
+EXTRA_DIST += tests/vm/cases/71-missing-rights.sh tests/vm/cases/72-cpuset-without-core.sh
 EXTRA_DIST += tests/vm/cases-bench/bench-threads.sh
 EXTRA_DIST += tests/vm/run-cases tests/vm/systemd/init tests/vm/systemd/system.conf tests/vm/systemd/bus.conf tests/vm/systemd/default.target tests/vm/systemd/iocore-cases.service \
 	tests/vm/systemd/dbus.socket tests/vm/systemd/dbus.service tests/vm/cases-systemd/10-service.sh

@@ -1,19 +1,27 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Whatever ends iocored: every thread of the machine that was there before has its mask again, and every cpuset, bit for bit.
+# variants: 6.1/v2 6.1/v1 6.12/v2
+# Whatever ends iocored: every thread of the machine that was there before has its mask again, and every cpuset, bit for bit; a worker that was born meanwhile
+# has the mask of its owner.
 . /tests/tap.sh
 . /tests/guest.sh
 
 configuration='[daemon]
 epoch = 500ms'
 
-names="a b c d e f"
-masks="ff 0f f0 7e 3c c3"
-set -- $masks
-for name in $names; do
-  start_load "$name" 0-3 --load 0.12 || ok 1 "load $name starts"
-  taskset -p "$1" "$(worker_of "$name")" > /dev/null
-  shift
+# As libvirt pins them: the emulator alone, not at all, vCPUs elsewhere than the emulator.
+start_vm one 0-3 - --vcpus 2 --vcpu-share 0.05 --pairs 1 --load 0.2
+ok $? "a VM whose emulator is pinned runs"
+start_vm two - - --vcpus 1 --vcpu-share 0.05 --load 0.12
+ok $? "a VM that is not pinned runs"
+start_vm three 0-3 4-7 --vcpus 1 --vcpu-share 0.05 --load 0.12
+ok $? "a VM whose vCPUs are pinned elsewhere runs"
+# Masks that no rule would give them.
+masks="7e f0 3c"
+for mask in $masks; do
+  start_load "$mask" 0-3 --load 0.12 || ok 1 "a load starts"
+  taskset -p "$mask" "$(worker_of "$mask")" > /dev/null
 done
+names="one two three $masks"
 
 all_bound() {
   local name
@@ -21,39 +29,66 @@ all_bound() {
     case $(cpus_of "$(worker_of "$name")") in *[!0-9]* | "") return 1 ;; esac
   done
 }
+# Nothing of a guest but workers may run on the I/O core of the first VM.
+reserved() {
+  local name tid core
+  core=$(cpus_of "$(worker_of one)")
+  for name in one two; do
+    for tid in "$(cat "$WORK/load.$name.pid")" "$(vcpu_of "$name" 0)"; do in_list "$core" "$(cpus_of "$tid")" && return 1; done
+  done
+  return 0
+}
+gathered() { all_bound && reserved; }
 as_before() { # as_before DESCRIPTION
   dump_state > "$WORK/after"
   is "$(differing "$WORK/before" "$WORK/after")" "" "$1"
 }
+owner_mask=$(cpus_of "$(cat "$WORK/load.one.pid")")
+n_born=0
+one_is_born() {
+  n_born=$((n_born + 1))
+  add_pair one
+  ok $? "a worker is born meanwhile"
+}
+born_as_owner() { is "$(cpus_of "$(worker_of one $n_born)")" "$owner_mask" "and the worker that was born meanwhile has its owner's mask"; }
 
 dump_state > "$WORK/before"
-is "$(for name in $names; do sed -n "s/^thread $(worker_of "$name") [0-9]* 0*\([0-9a-f]*\).*/\1/p" "$WORK/before"; done | tr '\n' ' ')" "ff f f0 7e 3c c3 " "each worker has a mask of its own"
+is "$(for mask in $masks; do sed -n "s/^thread $(worker_of "$mask") [0-9]* 0*\([0-9a-f]*\).*/\1/p" "$WORK/before"; done | tr '\n' ' ')" "$masks " "masks are dumped"
 
 start_daemon
-holds "the workers are gathered" wait_until 90 all_bound
+holds "the workers are gathered, and other threads of guests leave" wait_until 90 gathered
 dump_state > "$WORK/after"
-[ "$(differing "$WORK/before" "$WORK/after" | wc -l)" -ge 6 ]
-ok $? "which the comparison of masks sees"
+[ "$(differing "$WORK/before" "$WORK/after" | wc -l)" -ge 8 ]
+ok $? "which the comparison sees ($(differing "$WORK/before" "$WORK/after" | wc -l) threads)"
+one_is_born
 stop_daemon TERM
 is "$daemon_status" 0 "SIGTERM ends iocored well"
-as_before "after SIGTERM every mask is as before"
+as_before "after SIGTERM all is as before"
+born_as_owner
 
+dump_state > "$WORK/before"
 start_daemon
-holds "the workers are gathered again" wait_until 90 all_bound
+holds "they are gathered again" wait_until 90 gathered
 stop_daemon KILL
-holds "SIGKILL leaves them bound" all_bound
-iocored --config "$WORK/iocored.conf" --restore >> "$WORK/restore.log" 2>&1
-ok $? "iocored --restore succeeds"
-as_before "after SIGKILL and --restore every mask is as before"
+holds "SIGKILL leaves them there" gathered
+one_is_born
+start_daemon
+holds "the next daemon gathers them" wait_until 90 gathered
+stop_daemon TERM
+as_before "after SIGKILL, a restart and SIGTERM all is as before"
+born_as_owner
 
+dump_state > "$WORK/before"
 start_daemon
-holds "the workers are gathered a third time" wait_until 90 all_bound
+holds "they are gathered a third time" wait_until 90 gathered
+one_is_born
 stop_daemon KILL
-gone=$(worker_of f)
-stop_load f
+gone=$(worker_of 3c)
+stop_load 3c
+names=${names% 3c}
 wait_until 30 test ! -e "/proc/$gone"
 iocored --config "$WORK/iocored.conf" --restore >> "$WORK/restore.log" 2>&1
-ok $? "a worker that is gone meanwhile does not make --restore fail"
-names="a b c d e"
-as_before "and the others' masks are as before"
+ok $? "iocored --restore succeeds, though a load is gone meanwhile"
+as_before "after SIGKILL and --restore all is as before"
+born_as_owner
 tap_done

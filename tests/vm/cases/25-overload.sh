@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# One I/O core is full: a second one serves, and workers wait less. The load falls: one again, and no to and fro.
+. /tests/tap.sh
+. /tests/guest.sh
+
+configuration='[daemon]
+epoch = 500ms'
+
+names="a b c d e f"
+for name in $names; do start_vm "$name" 0-3 0-3 --vcpus 1 --vcpu-share 0.02 --load 0.08 || ok 1 "VM $name starts"; done
+start_load pinned 0-3 --load 0.05
+pinned=$(worker_of pinned)
+taskset -p 4 "$pinned" > /dev/null
+workers=$(for name in $names; do worker_of "$name"; done)
+tell_all() {
+  local name
+  for name in $names; do tell_load "$name" "$@"; done
+}
+
+n_cores() { iocorectl cores --json | jq '[.[] | select(.io_core)] | length'; }
+# All six are bound to one CPU each: how many CPUs is that?
+n_cores_used() {
+  local worker
+  for worker in $workers; do cpus_of "$worker"; done | sort -u > "$WORK/used"
+  grep -q '[^0-9]' "$WORK/used" && return 1
+  wc -l < "$WORK/used"
+}
+uses() { [ "$(n_cores_used)" = "$1" ]; }
+uses_more_than_one() { [ "$(n_cores_used)" -ge 2 ] 2> /dev/null; }
+total() { # total run_nsec|wait_nsec: of the six
+  local worker sum=0 value
+  for worker in $workers; do
+    value=$("$1" "$worker")
+    sum=$((sum + value))
+  done
+  echo "$sum"
+}
+# Over SECONDS: "share run wait": of their runnable time, how much the six had to wait for a CPU, in tenths of a percent; and the two in ms.
+waiting() {
+  local run wait
+  run=$(total run_nsec) wait=$(total wait_nsec)
+  read -rt "$1" <> <(:)
+  run=$((($(total run_nsec) - run) / 1000000)) wait=$((($(total wait_nsec) - wait) / 1000000))
+  echo "$((wait * 1000 / (run + wait + 1))) $run $wait"
+}
+epoch() { iocorectl status --json | jq .epoch; }
+grown_at() { history "select(.epoch >= $1 and .action == \"grow\" and .verdict == \"done\") | .epoch" | head -n 1; }
+grown() { [ -n "$(grown_at "$1")" ]; }
+
+falls= epochs_needed=
+for repetition in 1 2 3; do
+  tell_all load 0.08
+  start_daemon
+  holds "six light loads are gathered on one I/O core" wait_until 60 uses 1
+  # Nothing is decided while it fills, so that there is time to measure; and it is known from which epoch on the policy could see it.
+  iocorectl mode paused > /dev/null
+  tell_all load 0.22
+  read -rt 2 <> <(:) # what a packet costs is learnt anew
+  before=$(waiting 4)
+  from=$(epoch)
+  iocorectl mode active > /dev/null
+  holds "when it is full there is another one" wait_until 30 grown "$from"
+  needed=$(($(grown_at "$from") - from))
+  [ "$needed" -le 5 ] || diag "$(history "select(.epoch >= $from - 2) | \"epoch \(.epoch): \(.action) \(.verdict) \(.text)\"")"
+  epochs_needed="$epochs_needed $needed"
+  holds "which serves" wait_until 30 uses_more_than_one
+  read -rt 1 <> <(:)
+  after=$(waiting 4)
+  set -- $before $after
+  falls="$falls $((($1 - $4) * 100 / ($1 + 1)))"
+  diag "waiting: $(($1 / 10)).$(($1 % 10)) % of the runnable time ($2 ms run, $3 ms wait), with $(n_cores) I/O cores $(($4 / 10)).$(($4 % 10)) % ($5 ms, $6 ms)"
+  [ "$repetition" -eq 3 ] || stop_daemon TERM
+done
+median=$(printf '%s\n' $epochs_needed | sort -n | sed -n 2p)
+[ "$(printf '%s\n' $epochs_needed | sort -n | tail -n 1)" -le 5 ]
+ok $? "within 5 epochs: after$epochs_needed"
+median=$(printf '%s\n' $falls | sort -n | sed -n 2p)
+[ "$median" -ge 40 ]
+ok $? "the share of time that workers wait falls by 40 % at least: by$falls %, in the median $median %"
+
+# From here on for a minute.
+from=$(history .id | tail -n 1) end=$((SECONDS + 60))
+tell_all load 0.05
+one_core() { [ "$(n_cores)" -eq 1 ]; }
+wait_until 60 one_core
+ok $? "when the load falls there is one I/O core again"
+[ "$SECONDS" -ge "$end" ] || read -rt $((end - SECONDS)) <> <(:)
+changes=$(history "select(.id > $from and .verdict == \"done\" and (.action == \"grow\" or .action == \"shrink\")) | .action" | tr '\n' ' ')
+[ "$(set -- $changes; echo $#)" -le 2 ] && one_core
+ok $? "and no to and fro: in the minute after the load fell the I/O cores change at most twice ($changes)"
+is "$(cpus_of "$pinned")" 2 "a worker that was pinned by hand before stays where it is"
+stop_daemon TERM
+is "$daemon_status" 0 "iocored ends well"
+tap_done
