@@ -206,7 +206,7 @@ int vhost_scan(struct vhost_state *state, bool thorough) {
         vhost_forget_ended(state);
         for (size_t i = 0; i < state->n_threads; i++) {
                 vhost_refresh_cpu(state, state->threads[i]);
-                vhost_refresh_blocked(state, state->threads[i], thorough);
+                vhost_refresh_blocked(state, state->threads[i]);
                 if (thorough)
                         refresh_owner(state, state->threads[i]);
         }

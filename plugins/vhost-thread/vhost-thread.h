@@ -42,6 +42,7 @@ struct vhost_thread {
         /* what iocored set last */
         bool told_cpuset;    /* that its cpuset cannot be widened */
         uint64_t blocked_cpuset; /* cpuset_mark() when unit->blocked was set */
+        time_t blocked_since;    /* s of the monotonic clock */
         bool is_set;         /* it is bound to an I/O core, and nobody else changed that */
         unsigned n_resets, n_pause; /* as in struct guest_thread */
         uint64_t cpuset;     /* cpuset_mark() when it was set */
@@ -115,8 +116,8 @@ bool vhost_any_worker(const struct iocore_services *services, struct iocore_cont
 void vhost_refresh_cpu(struct vhost_state *state, struct vhost_thread *thread);
 /* True when it is bound to one CPU that is no I/O core of iocored's. */
 bool vhost_is_bound_elsewhere(const struct vhost_state *state, const struct vhost_thread *thread);
-/* One that its cpuset kept from an I/O core may be tried again when that has changed, or now and then (`thorough`). */
-void vhost_refresh_blocked(struct vhost_state *state, struct vhost_thread *thread, bool thorough);
+/* One that its cpuset kept from an I/O core may be tried again when that has changed, or every ten minutes. */
+void vhost_refresh_blocked(struct vhost_state *state, struct vhost_thread *thread);
 void vhost_forget_all(struct vhost_state *state);
 
 /* discovery.c */

@@ -594,7 +594,7 @@ static void a_worker_kept_by_its_cpuset_is_blocked_until_that_changes(void **tes
         assert_false(unit->blocked);
         assert_int_equal(fake_place(kernel, world->worker, 6), -EINVAL);
         assert_true(unit->blocked);
-        fake_turn(kernel, false);
+        fake_turn(kernel, true); /* as a failed decision causes */
         assert_true(unit->blocked);
         fake_set_cpuset(kernel, 0xff);
         fake_turn(kernel, false);
