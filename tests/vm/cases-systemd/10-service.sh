@@ -62,7 +62,7 @@ is "$(picture)" "$as_before" "before, workers and the host's services may run an
 holds "systemd starts iocored" systemctl start iocored
 is "$(state_of ActiveState)/$(state_of SubState)" active/running "it is active"
 began=$SECONDS
-wait_until 40 slices_are_off
+wait_until 150 slices_are_off
 gathered=$?
 ok $gathered "workers are gathered, and system.slice and user.slice are kept off their I/O core"
 diag "$((SECONDS - began)) s"
@@ -85,7 +85,7 @@ is "$(picture)" "$as_before" "everything is as before"
 printf '[Service]\nRestart=no\n' > "$drop_ins/test.conf"
 systemctl daemon-reload
 systemctl start iocored
-holds "started again, it reserves again" wait_until 40 slices_are_off
+holds "started again, it reserves again" wait_until 150 slices_are_off
 systemctl kill -s KILL iocored
 is_failed() { [ "$(state_of ActiveState)" = failed ]; }
 wait_until 40 is_failed
@@ -96,7 +96,7 @@ rm "$drop_ins/test.conf"
 systemctl daemon-reload
 systemctl reset-failed iocored
 systemctl start iocored
-holds "started a third time, it reserves again" wait_until 40 slices_are_off
+holds "started a third time, it reserves again" wait_until 150 slices_are_off
 fed=$(state_of WatchdogTimestampMonotonic)
 was_fed() { [ "$(state_of WatchdogTimestampMonotonic)" -gt "$fed" ]; }
 holds "it feeds systemd's watchdog" wait_until 30 was_fed
@@ -104,7 +104,7 @@ pid=$(state_of MainPID)
 systemctl kill -s KILL iocored
 is_restarted() { [ "$(state_of MainPID)" -gt 1 ] && [ "$(state_of MainPID)" != "$pid" ] && [ "$(state_of ActiveState)" = active ]; }
 holds "killed, it is started by systemd again" wait_until 40 is_restarted
-holds "and reserves again" wait_until 40 slices_are_off
+holds "and reserves again" wait_until 150 slices_are_off
 
 systemctl set-property --runtime user.slice AllowedCPUs=0-1
 foreign_is_told() { iocorectl status | grep -q "user.slice (changed by somebody else, left alone)"; }
