@@ -14,11 +14,17 @@ for name in $names; do
 done
 
 declare -A ran run_before wait_before run_after wait_after without
-# record SAMPLES: sets ran[NAME] to the CPUs that its worker was last seen on.
+# record SAMPLES [COMMAND]: sets ran[NAME] to the CPUs that its worker was last seen on, and $seen to the words that COMMAND says meanwhile.
 record() {
-  local n name cpu
+  local n name cpu word
+  seen=" "
   for name in $names; do ran[$name]=" "; done
   for ((n = 0; n < $1; n++)); do
+    if [ $# -gt 1 ] && [ $((n % 5)) -eq 0 ]; then
+      for word in $("$2"); do
+        case $seen in *" $word "*) ;; *) seen="$seen$word " ;; esac
+      done
+    fi
     for name in $names; do
       cpu=$(last_cpu_of "${worker[$name]}")
       case ${ran[$name]} in *" $cpu "*) ;; *) ran[$name]="${ran[$name]}$cpu " ;; esac
@@ -61,15 +67,14 @@ median=$(printf '%s\n' $latest | sort -n | sed -n 2p)
 ok $? "within 3 epochs of appearing, which was epoch 1: the last of them in epochs$latest, in the median $median"
 
 io_cores() { iocorectl cores --json | jq -r '.[] | select(.io_core) | .cpu' | tr '\n' ' '; }
-before=$(io_cores)
 for name in $names; do run_before[$name]=$(run_nsec "${worker[$name]}") wait_before[$name]=$(wait_nsec "${worker[$name]}"); done
-record 60
+# Which CPUs are I/O cores may change meanwhile: those that were any.
+record 61 io_cores
 for name in $names; do run_after[$name]=$(run_nsec "${worker[$name]}") wait_after[$name]=$(wait_nsec "${worker[$name]}"); done
-after=$(io_cores)
 elsewhere=0
-diag "worker  VM  CPUs without  CPUs with     run ms  wait ms  (I/O cores: $before, then $after)"
+diag "worker  VM  CPUs without  CPUs with     run ms  wait ms  (I/O cores:$seen)"
 for name in $names; do
-  for cpu in ${ran[$name]}; do case " $before $after " in *" $cpu "*) ;; *) elsewhere=$((elsewhere + 1)) ;; esac; done
+  for cpu in ${ran[$name]}; do case $seen in *" $cpu "*) ;; *) elsewhere=$((elsewhere + 1)) ;; esac; done
   diag "$(printf '%-7s %-3s %-13s %-12s %7d %8d' "${worker[$name]}" "$name" "${without[$name]}" "${ran[$name]}" $(((${run_after[$name]} - ${run_before[$name]}) / 1000000)) \
     $(((${wait_after[$name]} - ${wait_before[$name]}) / 1000000)))"
 done
