@@ -36,7 +36,7 @@ declare -A worker
 for name in $names; do worker[$name]=$(worker_of "$name"); done
 count() { set -- $1; echo $#; }
 
-record 60
+record 40
 total=0
 for name in $names; do
   without[$name]=${ran[$name]}
@@ -69,7 +69,7 @@ ok $? "within 3 epochs of appearing, which was epoch 1: the last of them in epoc
 io_cores() { iocorectl cores --json | jq -r '.[] | select(.io_core) | .cpu' | tr '\n' ' '; }
 for name in $names; do run_before[$name]=$(run_nsec "${worker[$name]}") wait_before[$name]=$(wait_nsec "${worker[$name]}"); done
 # Which CPUs are I/O cores may change meanwhile: those that were any.
-record 61 io_cores
+record 41 io_cores
 for name in $names; do run_after[$name]=$(run_nsec "${worker[$name]}") wait_after[$name]=$(wait_nsec "${worker[$name]}"); done
 elsewhere=0
 diag "worker  VM  CPUs without  CPUs with     run ms  wait ms  (I/O cores:$seen)"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# variants: 6.1/v2 6.1/v1 6.12/v2
+# variants: 6.1/v2 6.12/v2
 # Whatever ends iocored: every thread of the machine that was there before has its mask again, and every cpuset, bit for bit; a worker that was born meanwhile
 # has the mask of its owner.
 . /tests/tap.sh
