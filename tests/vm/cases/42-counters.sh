@@ -53,13 +53,21 @@ switched() {
 wait_until 60 switched
 ok $? "a worker that works is given a CPU again and again ($n_switches times a second)"
 
-# More than a worker on an emulated CPU gets through: the queues of the tap fill, and the host drops the rest.
+# More than its workers get through, with what a thread of higher priority leaves them of one CPU: the queues of the tap fill, and the host drops the rest.
+taskset 80 sh -c 'while :; do :; done' &
+burner=$!
+renice -n -20 -p "$burner" > /dev/null
+for pair in 0 1; do
+  renice -n 19 -p "$(worker_of many $pair)" > /dev/null
+  taskset -p 80 "$(worker_of many $pair)" > /dev/null
+done
 tell_load many inject 1000000
 dropping() { look "$many.rx" && [ "$drops" -gt 0 ]; }
 wait_until 60 dropping
 ok $? "what its worker is too slow for is told as lost"
 told "$many.rx"
 tell_load many inject 0
+kill "$burner"
 
 stop_load plain
 gone() { [ "$(iocorectl devices --json | jq --arg id "$plain" 'map(select(.id == $id)) | length')" = 0 ]; }
