@@ -6,8 +6,8 @@
 configuration='[daemon]
 epoch = 500ms'
 
-names="a b c d e f"
-for name in $names; do start_vm "$name" 0-3 0-3 --vcpus 1 --vcpu-share 0.02 --load 0.08 || ok 1 "VM $name starts"; done
+names="a b c"
+for name in $names; do start_vm "$name" 0-3 0-3 --vcpus 1 --vcpu-share 0.02 --load 0.16 || ok 1 "VM $name starts"; done
 start_load pinned 0-3 --load 0.05
 pinned=$(worker_of pinned)
 taskset -p 4 "$pinned" > /dev/null
@@ -18,7 +18,7 @@ tell_all() {
 }
 
 n_cores() { iocorectl cores --json | jq '[.[] | select(.io_core)] | length'; }
-# All six are bound to one CPU each: how many CPUs is that?
+# All three are bound to one CPU each: how many CPUs is that?
 n_cores_used() {
   local worker
   for worker in $workers; do cpus_of "$worker"; done | sort -u > "$WORK/used"
@@ -27,7 +27,7 @@ n_cores_used() {
 }
 uses() { [ "$(n_cores_used)" = "$1" ]; }
 uses_more_than_one() { [ "$(n_cores_used)" -ge 2 ] 2> /dev/null; }
-total() { # total run_nsec|wait_nsec: of the six
+total() { # total run_nsec|wait_nsec: of the three
   local worker sum=0 value
   for worker in $workers; do
     value=$("$1" "$worker")
@@ -35,7 +35,7 @@ total() { # total run_nsec|wait_nsec: of the six
   done
   echo "$sum"
 }
-# Over SECONDS: "share run wait": of their runnable time, how much the six had to wait for a CPU, in tenths of a percent; and the two in ms.
+# Over SECONDS: "share run wait": of their runnable time, how much the three had to wait for a CPU, in tenths of a percent; and the two in ms.
 waiting() {
   local run wait
   run=$(total run_nsec) wait=$(total wait_nsec)
@@ -49,12 +49,12 @@ grown() { [ -n "$(grown_at "$1")" ]; }
 
 falls= epochs_needed=
 for repetition in 1 2 3; do
-  tell_all load 0.08
+  tell_all load 0.16
   start_daemon
-  holds "six light loads are gathered on one I/O core" wait_until 60 uses 1
+  holds "three light loads are gathered on one I/O core" wait_until 60 uses 1
   # Nothing is decided while it fills, so that there is time to measure; and it is known from which epoch on the policy could see it.
   iocorectl mode paused > /dev/null
-  tell_all load 0.22
+  tell_all load 0.42
   read -rt 2 <> <(:) # what a packet costs is learnt anew
   before=$(waiting 4)
   from=$(epoch)
@@ -80,7 +80,7 @@ ok $? "the share of time that workers wait falls by 40 % at least: by$falls %, i
 
 # From here on for a minute.
 from=$(history .id | tail -n 1) end=$((SECONDS + 60))
-tell_all load 0.05
+tell_all load 0.1
 one_core() { [ "$(n_cores)" -eq 1 ]; }
 wait_until 60 one_core
 ok $? "when the load falls there is one I/O core again"
