@@ -132,6 +132,13 @@ enum iocore_domain_state {
         IOCORE_DOMAIN_SHUTOFF,
 };
 
+/* What the owner of a domain wants of iocored: the attribute `policy` of its metadata. */
+enum iocore_wish {
+        IOCORE_WISH_NONE,   /* nothing said */
+        IOCORE_WISH_AUTO,   /* is placed, also where it was pinned by hand */
+        IOCORE_WISH_MANUAL, /* never touched */
+};
+
 /* A VM. */
 struct iocore_domain {
         char id[IOCORE_NAME_MAX]; /* its name */
@@ -141,8 +148,54 @@ struct iocore_domain {
         enum iocore_domain_state state;
         int node;
         unsigned n_vcpus;
-        pid_t pid;
+        pid_t pid;                    /* of its process; 0 when it does not run */
         void *plugin_data;
+        uint64_t incarnation;         /* start time of its process, in clock ticks since boot; 0 when it does not run, or unknown */
+        bool stale;                   /* the picture is old: whoever knows better does not answer */
+        bool pinned;                  /* its owner gave it CPUs by hand (<cputune>, or a pin found that nobody but a hand can have set) */
+        bool bound;                   /* its owner gave it memory nodes by hand (<numatune>) */
+        enum iocore_wish wish;
+        char class[16];               /* "latency", "throughput", "besteffort"; "" nothing said */
+        unsigned weight;              /* 1 to 1000; 0 nothing said */
+        char share_within[16];        /* "any", "cgroup", "domain", "none"; "" nothing said */
+        uint64_t memory_kib;          /* what it has now (with ballooning) */
+        char backing[16];             /* of its memory: "", "hugepages", "memfd", "file" */
+};
+
+/* A virtual CPU of a domain. Strings are borrowed in calls, and the model's own in the model. */
+struct iocore_vcpu {
+        unsigned id;
+        pid_t tid;        /* its thread on the host; 0 when unknown */
+        int cell;         /* its guest NUMA cell; 0 where the guest has none */
+        bool by_hand;     /* its owner pinned it */
+        const char *cpus; /* CPUs of the host that it may use now, a CPU list; "" when unknown */
+        char knob[IOCORE_NAME_MAX]; /* the object of its knob "vcpu.cpus"; "" where it cannot be pinned */
+};
+
+/* An IOThread of a domain. */
+struct iocore_iothread {
+        unsigned id;
+        pid_t tid;
+        bool by_hand;
+        const char *cpus;
+        uint64_t poll_max_ns;
+        char knob[IOCORE_NAME_MAX]; /* the object of its knobs "iothread.cpus", "iothread.poll-max-ns" */
+};
+
+/* A NUMA cell of a guest; a guest without cells has one, with all of its memory. */
+struct iocore_cell {
+        uint64_t memory_kib;
+        int node; /* of the host, to which its owner bound it; IOCORE_NODE_UNKNOWN */
+};
+
+/* A device of a domain, as its configuration has it. */
+struct iocore_domain_device {
+        char kind[16];                 /* "interface", "disk", "hostdev" */
+        char alias[64];
+        char backend[IOCORE_NAME_MAX]; /* tap, target ("vda"), PCI address ("0000:3b:00.1") */
+        unsigned n_queues;             /* queue pairs; 0 when unknown */
+        unsigned iothread;             /* id of the IOThread that serves it; 0 none */
+        int node;                      /* of the host, where its hardware is; IOCORE_NODE_UNKNOWN */
 };
 
 /* What the daemon offers. Members are only ever appended; check `size` before using one that is newer than
@@ -200,6 +253,23 @@ struct iocore_services {
         /* Do epochs run, so that a hand that has to wait for somebody else may do so for 100 ms at most? Otherwise (at the start, at the end, in iocored --restore)
          * two seconds are better spent than given up. */
         bool (*in_haste)(struct iocore_context *context);
+
+        /* What belongs to a domain: replaces what was said before; all is copied. 0; -EINVAL: an id twice, a CPU list that is none; -ENOMEM. */
+        int (*domain_set_vcpus)(struct iocore_context *context, struct iocore_domain *domain, const struct iocore_vcpu *vcpus, size_t n);
+        int (*domain_set_iothreads)(struct iocore_context *context, struct iocore_domain *domain, const struct iocore_iothread *iothreads, size_t n);
+        int (*domain_set_cells)(struct iocore_context *context, struct iocore_domain *domain, const struct iocore_cell *cells, size_t n);
+        int (*domain_set_devices)(struct iocore_context *context, struct iocore_domain *domain, const struct iocore_domain_device *devices, size_t n);
+        /* The emulator's threads: the CPUs that they may use (a CPU list, "" when unknown), and the object of the knob "emulator.cpus". */
+        int (*domain_set_emulator)(struct iocore_context *context, struct iocore_domain *domain, const char *cpus, bool by_hand, const char *knob);
+        /* Something happened to a domain: policies hear of it in on_domain within an epoch, and so does the bus. `event`: "started", "suspended", "resumed", "stopped",
+         * "rebooted", "migrated", "device-added", "device-removed", "metadata", "agent"; `detail`: in the source's words ("booted", "restored", an alias), "" none. */
+        void (*domain_event)(struct iocore_context *context, struct iocore_domain *domain, const char *event, const char *detail);
+        /* Is this thread a virtual CPU or an IOThread of a domain of some plugin that pins it itself, so that others keep their hands off? */
+        bool (*thread_is_of_domain)(struct iocore_context *context, pid_t tid);
+        /* Memory of a node of the host, in KiB. -EINVAL: no such node. */
+        int (*node_memory)(struct iocore_context *context, int node, uint64_t total_kib, uint64_t free_kib);
+        /* Where the memory of a domain's guest cell is: KiB on each node of the host, by number. -EINVAL: no such cell or too many nodes; -ENOMEM. */
+        int (*domain_memory)(struct iocore_context *context, struct iocore_domain *domain, unsigned cell, const uint64_t *kib_of_node, size_t n_nodes);
 };
 
 /* Asks for one knob of one object to be set to `value`: journaled before it is set, and told, by the daemon. Returns 0, also when the set failed (the knob's own set()
@@ -220,7 +290,9 @@ struct iocore_knob {
         /* Reads the live value, NUL-terminated, without a newline. -ENOENT / -ENODEV / -ESRCH: the object is gone. */
         int (*get)(void *state, const char *object, char *ret_value, size_t size);
         /* Sets it and returns in ret_value what was really set (read back). Same errors; -EINVAL: the value
-         * is not one of this knob's; anything else: the kernel refused. On failure the old value still holds. */
+         * is not one of this knob's; anything else: the kernel refused. On failure the old value still holds.
+         * -EINPROGRESS: asked for, and somebody else has to answer first. The daemon goes on with its epoch and calls set() with the same value again in later epochs until it returns
+         * something else. Only where in_haste(); otherwise set() itself waits (two seconds at most, then -ETIMEDOUT). */
         int (*set)(void *state, const char *object, const char *value, char *ret_value, size_t size);
 };
 
@@ -282,6 +354,10 @@ struct iocore_plugin {
         int (*reserve)(void *state, iocore_want want, void *userdata);
         /* Says in a few words how it works on this host ("discovery": "process connector"), for `iocorectl status`. Optional. */
         void (*describe)(void *state, void (*say)(void *userdata, const char *key, const char *value), void *userdata);
+
+        /* What the owner of a domain wants, kept with the domain and not journaled: `attributes` as "class=latency policy=manual weight=200", an empty value takes one away; those not named stay.
+         * -EINPROGRESS as in set() of a knob: call again with the same to hear what became of it. -EINVAL: no such attribute or value (ret_reason says which); -ENOENT: no such domain. Optional. */
+        int (*domain_wish)(void *state, const char *domain, const char *attributes, char *ret_reason, size_t size);
 
         void *reserved[2];
 };

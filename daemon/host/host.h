@@ -115,6 +115,21 @@ struct queue {
         double stuck_per_second, ring_full_per_second, poll_empty_per_second, drops_per_second;
 };
 
+struct vcpu {
+        struct iocore_vcpu pub;
+        hwloc_bitmap_t cpus; /* NULL when unknown */
+};
+
+struct iothread {
+        struct iocore_iothread pub;
+        hwloc_bitmap_t cpus; /* NULL when unknown */
+};
+
+struct cell {
+        struct iocore_cell pub;
+        uint64_t *kib_of_node; /* by the node's place in host.nodes; NULL when unknown */
+};
+
 struct domain {
         struct iocore_domain pub;
         struct plugin_instance *plugin;
@@ -125,6 +140,21 @@ struct domain {
         enum iocore_domain_state last_state;
         int last_node;
         unsigned last_n_vcpus;
+
+        /* What belongs to it; see domain_set_vcpus() and its like. */
+        struct vcpu *vcpus; /* by id */
+        size_t n_vcpus;
+        struct iothread *iothreads; /* by id */
+        size_t n_iothreads;
+        struct cell *cells;
+        size_t n_cells;
+        struct iocore_domain_device *devices;
+        size_t n_devices;
+        struct {
+                hwloc_bitmap_t cpus; /* NULL when unknown */
+                bool by_hand;
+                char knob[IOCORE_NAME_MAX];
+        } emulator;
 };
 
 struct node {
@@ -139,6 +169,7 @@ struct node {
         double io_idle;          /* n_io_cores - io_load, never below 0 */
         double unplaced_load;    /* load of this node's units that are on no I/O core; units of unknown node count for the first node */
         double unplaced_load_average;
+        uint64_t memory_kib, memory_free_kib; /* 0: unknown */
         bool vm_sampled;
         double vm_idle;          /* idle cores among online VM cores */
 };
