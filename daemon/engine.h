@@ -31,6 +31,7 @@ struct engine_statistics {
         uint64_t last_late_usec, worst_late_usec;   /* how late it began */
         uint64_t malformed;              /* attribute files, ids that did not parse */
         uint64_t decisions;
+        uint64_t events_lost;            /* of domains: more in one epoch than are kept */
 };
 
 /* Reads the configuration anew for engine_reload(), as the daemon did at its start. 0, -EINVAL with the errors written to `errors`, -errno. */

@@ -211,9 +211,22 @@ static const char *event_name(enum host_event_kind kind) {
 }
 
 static void tell_events(struct engine *engine) {
-        for (size_t i = 0; i < engine->host->n_events; i++)
-                engine_tell(engine, event_name(engine->host->events[i].kind), engine->host->events[i].id, "");
-        host_clear_events(engine->host);
+        struct host *host = engine->host;
+        for (size_t i = 0; i < host->n_events; i++) {
+                const struct host_event *event = &host->events[i];
+                char kind[sizeof "domain-" + sizeof event->event];
+                if (event->kind == HOST_DOMAIN_EVENT)
+                        snprintf(kind, sizeof kind, "domain-%s", event->event);
+                engine_tell(engine, event->kind == HOST_DOMAIN_EVENT ? kind : event_name(event->kind), event->id, event->detail);
+        }
+        if (host->n_domain_events_lost > 0) {
+                char text[IOCORE_REASON_MAX];
+                engine->statistics.events_lost += host->n_domain_events_lost;
+                snprintf(text, sizeof text, "%zu events of domains came too fast in one epoch to be kept", host->n_domain_events_lost);
+                log_warning("%s, ignoring; what domains are now is known all the same.", text);
+                engine_tell(engine, "events-lost", "domains", text);
+        }
+        host_clear_events(host);
 }
 
 /* Nothing works, nothing came or went, and iocored has changed nothing that it might want to take back. */

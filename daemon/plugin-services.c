@@ -101,6 +101,61 @@ static bool service_in_haste(struct iocore_context *context) {
         return context->host->in_haste;
 }
 
+/* --- domains */
+
+/* NULL: it is not this plugin's to say something about. */
+static struct domain *own_domain(const struct iocore_context *context, const struct iocore_domain *pub) {
+        struct domain *domain = pub ? host_domain(context->host, pub->id) : NULL;
+        return domain && &domain->pub == pub && domain->plugin == context->instance ? domain : NULL;
+}
+
+static int service_domain_set_vcpus(struct iocore_context *context, struct iocore_domain *pub, const struct iocore_vcpu *vcpus, size_t n) {
+        struct domain *domain = own_domain(context, pub);
+        return domain ? host_domain_set_vcpus(context->host, domain, vcpus, n) : -EINVAL;
+}
+
+static int service_domain_set_iothreads(struct iocore_context *context, struct iocore_domain *pub, const struct iocore_iothread *iothreads, size_t n) {
+        struct domain *domain = own_domain(context, pub);
+        return domain ? host_domain_set_iothreads(context->host, domain, iothreads, n) : -EINVAL;
+}
+
+static int service_domain_set_cells(struct iocore_context *context, struct iocore_domain *pub, const struct iocore_cell *cells, size_t n) {
+        struct domain *domain = own_domain(context, pub);
+        return domain ? host_domain_set_cells(domain, cells, n) : -EINVAL;
+}
+
+static int service_domain_set_devices(struct iocore_context *context, struct iocore_domain *pub, const struct iocore_domain_device *devices, size_t n) {
+        struct domain *domain = own_domain(context, pub);
+        return domain ? host_domain_set_devices(domain, devices, n) : -EINVAL;
+}
+
+static int service_domain_set_emulator(struct iocore_context *context, struct iocore_domain *pub, const char *cpus, bool by_hand, const char *knob) {
+        struct domain *domain = own_domain(context, pub);
+        return domain ? host_domain_set_emulator(domain, cpus, by_hand, knob) : -EINVAL;
+}
+
+static void service_domain_event(struct iocore_context *context, struct iocore_domain *pub, const char *event, const char *detail) {
+        struct domain *domain = own_domain(context, pub);
+        if (domain)
+                (void) host_domain_event(context->host, domain, event, detail); /* what is lost is counted, and told when the epoch ends */
+        else
+                log_warning("plugin %s: tells \"%s\" of a domain that is not its own, ignoring.", context->name, event);
+}
+
+static bool service_thread_is_of_domain(struct iocore_context *context, pid_t tid) {
+        return host_thread_is_of_domain(context->host, tid);
+}
+
+static int service_node_memory(struct iocore_context *context, int node, uint64_t total_kib, uint64_t free_kib) {
+        return host_node_memory(context->host, node, total_kib, free_kib);
+}
+
+/* Also of domains that another plugin found: whoever knows where memory is need not know whose it is. */
+static int service_domain_memory(struct iocore_context *context, struct iocore_domain *pub, unsigned cell, const uint64_t *kib_of_node, size_t n_nodes) {
+        struct domain *domain = pub ? host_domain(context->host, pub->id) : NULL;
+        return domain && &domain->pub == pub ? host_domain_set_memory(context->host, domain, cell, kib_of_node, n_nodes) : -EINVAL;
+}
+
 const struct iocore_services plugin_services = {
         .size = sizeof(struct iocore_services),
         .open_path = service_open_path,
@@ -127,4 +182,13 @@ const struct iocore_services plugin_services = {
         .cpu_pinned = service_cpu_pinned,
         .cpu_is_io_core = service_cpu_is_io_core,
         .in_haste = service_in_haste,
+        .domain_set_vcpus = service_domain_set_vcpus,
+        .domain_set_iothreads = service_domain_set_iothreads,
+        .domain_set_cells = service_domain_set_cells,
+        .domain_set_devices = service_domain_set_devices,
+        .domain_set_emulator = service_domain_set_emulator,
+        .domain_event = service_domain_event,
+        .thread_is_of_domain = service_thread_is_of_domain,
+        .node_memory = service_node_memory,
+        .domain_memory = service_domain_memory,
 };

@@ -254,6 +254,7 @@ GETTER(get_statistic) {
                 size_t offset;
         } numbers[] = {
                 {"Overruns", offsetof(struct engine_statistics, overruns)},
+                {"EventsLost", offsetof(struct engine_statistics, events_lost)},
                 {"LastEpochUSec", offsetof(struct engine_statistics, last_epoch_usec)},
                 {"WorstEpochUSec", offsetof(struct engine_statistics, worst_epoch_usec)},
                 {"LastLateUSec", offsetof(struct engine_statistics, last_late_usec)},
@@ -342,6 +343,7 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_PROPERTY("EpochUSec", "t", get_epoch_usec, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Epoch", "t", get_epoch, 0, 0),
         SD_BUS_PROPERTY("Overruns", "t", get_statistic, 0, 0),
+        SD_BUS_PROPERTY("EventsLost", "t", get_statistic, 0, 0),
         SD_BUS_PROPERTY("LastEpochUSec", "t", get_statistic, 0, 0),
         SD_BUS_PROPERTY("WorstEpochUSec", "t", get_statistic, 0, 0),
         SD_BUS_PROPERTY("LastLateUSec", "t", get_statistic, 0, 0),

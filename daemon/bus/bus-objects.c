@@ -104,7 +104,7 @@ static bool unit_is_of_device(const struct unit *unit, const void *of) {
         return unit->pub.device == &((const struct device *) of)->pub;
 }
 static bool unit_is_of_domain(const struct unit *unit, const void *of) {
-        return strcmp(unit->pub.domain, ((const struct domain *) of)->pub.id) == 0;
+        return strcmp(host_unit_domain_name(unit), ((const struct domain *) of)->pub.id) == 0;
 }
 
 GETTER(get_core_units) {
@@ -156,7 +156,7 @@ GETTER(get_worker_text) {
         else if (device && strcmp(property, "Backend") == 0)
                 text = device->backend;
         else if (unit && strcmp(property, "Domain") == 0)
-                text = unit->pub.domain;
+                text = host_unit_domain_name(unit);
         else if (unit && strcmp(property, "Unidentified") == 0)
                 text = unit->pub.unidentified;
         return sd_bus_message_append_basic(reply, 's', bus_text(&clean, text));
@@ -254,10 +254,17 @@ static const sd_bus_vtable worker_vtable[] = {
         SD_BUS_VTABLE_END,
 };
 
+GETTER(get_unit_domain) {
+        struct bus_text clean;
+
+        UNUSED_GETTER_ARGUMENTS;
+        return sd_bus_message_append_basic(reply, 's', bus_text(&clean, host_unit_domain_name(userdata)));
+}
+
 static const sd_bus_vtable unit_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_PROPERTY("Id", "s", get_string, offsetof(struct unit, pub.id), SD_BUS_VTABLE_PROPERTY_CONST),
-        SD_BUS_PROPERTY("Domain", "s", get_string, offsetof(struct unit, pub.domain), 0),
+        SD_BUS_PROPERTY("Domain", "s", get_unit_domain, 0, 0),
         SD_BUS_PROPERTY("Device", "(so)", get_device_reference, offsetof(struct unit, pub.device), 0),
         SD_BUS_PROPERTY("QueuePair", "i", NULL, offsetof(struct unit, pub.queue_pair), 0),
         SD_BUS_PROPERTY("Unidentified", "s", get_string, offsetof(struct unit, pub.unidentified), 0),

@@ -184,7 +184,7 @@ static void add_workers(struct bus *bus, cJSON *to) {
                 add_number_or_null(json, "queue_pair", unit && unit->pub.queue_pair >= 0, unit ? unit->pub.queue_pair : 0);
                 add_string(json, "unidentified", unit ? unit->pub.unidentified : "");
                 add_number(json, "owner", unit ? unit->pub.owner : -1);
-                add_string(json, "domain", unit ? unit->pub.domain : "");
+                add_string(json, "domain", unit ? host_unit_domain_name(unit) : "");
                 add_bool(json, "locked", worker->pub.locked);
                 add_bool(json, "shared", worker->pub.shared);
                 add_bool(json, "default", worker->pub.is_default);
@@ -204,7 +204,7 @@ static void add_units(struct bus *bus, cJSON *to) {
                 cJSON *json = append_object(to);
 
                 add_string(json, "id", unit->pub.id);
-                add_string(json, "domain", unit->pub.domain);
+                add_string(json, "domain", host_unit_domain_name(unit));
                 add_string(json, "device", unit->pub.device ? unit->pub.device->id : "");
                 add_string(json, "kind", unit->pub.device ? unit->pub.device->kind : "");
                 add_string(json, "backend", unit->pub.device ? unit->pub.device->backend : "");
@@ -393,6 +393,7 @@ static void add_daemon(struct bus *bus, cJSON *to) {
         add_number(to, "epoch", (double) host->epoch);
         add_number(to, "epoch_usec", (double) engine_config(bus->engine)->epoch_usec);
         add_number(to, "overruns", (double) statistics->overruns);
+        add_number(to, "events_lost", (double) statistics->events_lost);
         add_number(to, "last_epoch_usec", (double) statistics->last_epoch_usec);
         add_number(to, "worst_epoch_usec", (double) statistics->worst_epoch_usec);
         add_number(to, "last_late_usec", (double) statistics->last_late_usec);

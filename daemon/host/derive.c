@@ -248,15 +248,6 @@ static struct queue_sums derive_queues(struct host *host, const struct unit *uni
         return sums;
 }
 
-/* Called only while some domain does not run. */
-static bool unit_domain_runs(struct host *host, struct unit *unit) {
-        if (unit->pub.domain[0] == '\0')
-                return true;
-        if (!unit->domain || strcmp(unit->domain->pub.id, unit->pub.domain) != 0)
-                unit->domain = host_domain(host, unit->pub.domain);
-        return host_unit_domain_runs(host, unit);
-}
-
 static void derive_unit_load(struct host *host, struct unit *unit) {
         const struct worker *worker = (const struct worker *) unit->pub.worker;
         bool worker_known = worker && worker->n_samples >= 2;
@@ -264,7 +255,9 @@ static void derive_unit_load(struct host *host, struct unit *unit) {
         struct queue_sums sums = derive_queues(host, unit, worker_is_busy);
 
         unit->bytes_per_second = sums.bytes_per_second;
-        if (host->n_domains_stopped > 0 && !unit_domain_runs(host, unit)) {
+        if (host->n_domains > 0)
+                host_find_unit_domain(host, unit);
+        if (unit->domain && host->n_domains_stopped > 0 && unit->domain->pub.state != IOCORE_DOMAIN_RUNNING) {
                 unit->load = unit->bytes_per_second = 0;
                 unit->rates_valid = true;
         } else if (sums.load_known) {
@@ -288,6 +281,10 @@ static void derive_domains(struct host *host) {
                 struct domain *domain = host->domains[i];
                 if (domain->pub.state != IOCORE_DOMAIN_RUNNING)
                         host->n_domains_stopped++;
+                if (domain->last_pid != domain->pub.pid) {
+                        domain->last_pid = domain->pub.pid;
+                        host->domains_regrouped = false;
+                }
                 if (domain->derived && domain->last_state == domain->pub.state && domain->last_node == domain->pub.node &&
                     domain->last_n_vcpus == domain->pub.n_vcpus)
                         continue;
@@ -299,6 +296,8 @@ static void derive_domains(struct host *host) {
                 domain->last_node = domain->pub.node;
                 domain->last_n_vcpus = domain->pub.n_vcpus;
         }
+        if (!host->domains_regrouped)
+                host_regroup_domains(host);
 }
 
 static void place_units(struct host *host) {

@@ -121,31 +121,6 @@ static void *add(void ***objects, size_t *n, size_t size, const char *id, bool *
         return TAKE_PTR(object);
 }
 
-static int event_append(struct host *host, enum host_event_kind kind, const char *id) {
-        if (host->n_events == host->events_allocated) {
-                size_t allocated = host->events_allocated == 0 ? 16 : 2 * host->events_allocated;
-                struct host_event *events = reallocarray(host->events, allocated, sizeof *events);
-                if (!events)
-                        return -ENOMEM;
-                host->events = events;
-                host->events_allocated = allocated;
-        }
-        struct host_event *event = &host->events[host->n_events++];
-        snprintf(event->id, sizeof event->id, "%s", id);
-        event->kind = kind;
-        host->n_events_of[kind]++;
-        return 0;
-}
-
-/* What came cannot come again unless it went. So when only one of both happens, as with the first scan of a large host, no event needs to be searched for. */
-static int tell(struct host *host, enum host_event_kind kind, const char *id) {
-        static const enum host_event_kind opposite[] = {
-                [HOST_DEVICE_ADDED] = HOST_DEVICE_REMOVED, [HOST_DEVICE_REMOVED] = HOST_DEVICE_ADDED, [HOST_CORE_ADDED] = HOST_CORE_REMOVED,
-                [HOST_CORE_REMOVED] = HOST_CORE_ADDED,     [HOST_DOMAIN_ADDED] = HOST_DOMAIN_REMOVED, [HOST_DOMAIN_REMOVED] = HOST_DOMAIN_ADDED,
-        };
-        return host->n_events_of[opposite[kind]] == 0 ? event_append(host, kind, id) : host_event_add(host, kind, id);
-}
-
 /* What is common to all add functions once the object is there. */
 #define RETURN_IF_EXISTS(object, is_new, owner)                                                                                        \
         do {                                                                                                                           \
@@ -201,7 +176,11 @@ struct host *host_free(struct host *host) {
         free_all(host->devices, host->n_devices);
         free_all(host->units, host->n_units);
         free_all(host->queues, host->n_queues);
+        for (size_t i = 0; i < host->n_domains; i++)
+                host_domain_done(host->domains[i]);
         free_all(host->domains, host->n_domains);
+        free(host->domains_by_pid);
+        free(host->domain_threads);
         free(host->queues_by_unit);
         free(host->queue_sampled);
         free(host->events);
@@ -258,7 +237,7 @@ struct unit *host_unit_add(struct host *host, struct plugin_instance *plugin, co
         unit->load_average = -1;
         host->queues_regrouped = false;
         /* Without memory for the event policies see the unit in their next on_epoch all the same. */
-        (void) tell(host, HOST_DEVICE_ADDED, id);
+        (void) host_event_tell(host, HOST_DEVICE_ADDED, id);
         return unit;
 }
 
@@ -288,12 +267,18 @@ struct domain *host_domain_add(struct host *host, struct plugin_instance *plugin
                 errno = EINVAL;
                 return NULL;
         }
+        /* Room for the regrouping is made here, so that host_derive() allocates nothing. */
+        if (reserve((void ***) &host->domains_by_pid, host->n_domains) < 0) {
+                errno = ENOMEM;
+                return NULL;
+        }
         struct domain *domain = add((void ***) &host->domains, &host->n_domains, sizeof *domain, name, &is_new);
         RETURN_IF_EXISTS(domain, is_new, plugin);
         domain->plugin = plugin;
         domain->seen_epoch = host->epoch;
         domain->pub.node = IOCORE_NODE_UNKNOWN;
-        (void) tell(host, HOST_DOMAIN_ADDED, name);
+        host->domains_regrouped = false;
+        (void) host_event_tell(host, HOST_DOMAIN_ADDED, name);
         return domain;
 }
 
@@ -309,7 +294,7 @@ static void core_clear(struct host *host, struct cpu *cpu) {
         cpu->idle_since_usec = 0;
         cpu->idle_told = false;
         snprintf(number, sizeof number, "%d", cpu->topology->cpu);
-        (void) tell(host, HOST_CORE_REMOVED, number);
+        (void) host_event_tell(host, HOST_CORE_REMOVED, number);
 }
 
 void host_worker_remove(struct host *host, struct worker *worker) {
@@ -342,7 +327,7 @@ void host_unit_remove(struct host *host, struct unit *unit) {
                         host->queues[i]->pub.unit = NULL;
         host->queues_regrouped = false;
         take_out((void **) host->units, &host->n_units, unit->pub.id);
-        (void) tell(host, HOST_DEVICE_REMOVED, unit->pub.id);
+        (void) host_event_tell(host, HOST_DEVICE_REMOVED, unit->pub.id);
         free(unit);
 }
 
@@ -354,10 +339,16 @@ void host_queue_remove(struct host *host, struct queue *queue) {
 
 void host_domain_remove(struct host *host, struct domain *domain) {
         for (size_t i = 0; i < host->n_units; i++)
-                if (host->units[i]->domain == domain)
+                if (host->units[i]->domain == domain) {
                         host->units[i]->domain = NULL;
+                        host->units[i]->domain_by_pid = false;
+                }
+        host->domains_regrouped = false;
+        host->n_domains_by_pid = 0;
+        host->domain_threads_known = false;
         take_out((void **) host->domains, &host->n_domains, domain->pub.id);
-        (void) tell(host, HOST_DOMAIN_REMOVED, domain->pub.id);
+        (void) host_event_tell(host, HOST_DOMAIN_REMOVED, domain->pub.id);
+        host_domain_done(domain);
         free(domain);
 }
 
@@ -434,7 +425,7 @@ int host_core_set(struct host *host, struct plugin_instance *plugin, int number,
                 cpu->io_core = true;
                 cpu->load_average = -1;
                 snprintf(text, sizeof text, "%d", number);
-                (void) tell(host, HOST_CORE_ADDED, text);
+                (void) host_event_tell(host, HOST_CORE_ADDED, text);
         }
         cpu->plugin = plugin;
         cpu->worker = worker;
@@ -466,6 +457,12 @@ int host_refresh_topology(struct host *host, const struct topology *fresh) {
         if (nodes) {
                 for (size_t i = host->n_nodes; i < host->topology->n_nodes; i++)
                         nodes[i] = (struct node) { .io_load_average = -1, .unplaced_load_average = -1 };
+                /* What is known by the nodes' number is too short now, and told anew. */
+                for (size_t i = 0; host->n_nodes != host->topology->n_nodes && i < host->n_domains; i++)
+                        for (size_t c = 0; c < host->domains[i]->n_cells; c++) {
+                                free(host->domains[i]->cells[c].kib_of_node);
+                                host->domains[i]->cells[c].kib_of_node = NULL;
+                        }
                 host->nodes = nodes;
                 host->n_nodes = host->topology->n_nodes;
         }
@@ -475,27 +472,6 @@ int host_refresh_topology(struct host *host, const struct topology *fresh) {
         for (size_t i = 0; i < host->n_cpus; i++)
                 host->cpus[i].node = host_node(host, host->topology->cpus[i].node);
         return r;
-}
-
-int host_event_add(struct host *host, enum host_event_kind kind, const char *id) {
-        for (size_t i = host->n_events; i-- > 0;)
-                if (host->events[i].kind == kind && strcmp(host->events[i].id, id) == 0)
-                        return 0;
-        return event_append(host, kind, id);
-}
-
-void host_clear_events(struct host *host) {
-        host->n_events = 0;
-        memset(host->n_events_of, 0, sizeof host->n_events_of);
-}
-
-bool host_unit_domain_runs(const struct host *host, const struct unit *unit) {
-        if (unit->pub.domain[0] == '\0' || host->n_domains == 0)
-                return true;
-        const struct domain *domain = unit->domain;
-        if (!domain || strcmp(domain->pub.id, unit->pub.domain) != 0)
-                domain = host_domain(host, unit->pub.domain);
-        return !domain || domain->pub.state == IOCORE_DOMAIN_RUNNING;
 }
 
 struct node *host_unit_node(const struct host *host, const struct unit *unit) {

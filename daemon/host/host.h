@@ -92,7 +92,10 @@ struct unit {
 
         /* used by host_derive() */
         size_t first_queue, n_queues; /* its part of host.queues_by_unit */
-        struct domain *domain;        /* the last one found by name; NULL: none yet */
+        struct domain *domain;        /* that it belongs to: see host_unit_domain(); NULL: none, or not looked for yet */
+        bool domain_by_pid;           /* found by its owner's process, not by name */
+        pid_t domain_owner;           /* its owner when it was looked for */
+        uint64_t domain_search;       /* host.domain_search when it was looked for */
 };
 
 struct queue {
@@ -127,7 +130,7 @@ struct iothread {
 
 struct cell {
         struct iocore_cell pub;
-        uint64_t *kib_of_node; /* by the node's place in host.nodes; NULL when unknown */
+        uint64_t *kib_of_node; /* n_nodes of them, by the node's place in host.nodes; NULL when unknown */
 };
 
 struct domain {
@@ -140,6 +143,10 @@ struct domain {
         enum iocore_domain_state last_state;
         int last_node;
         unsigned last_n_vcpus;
+        pid_t last_pid;
+        /* Its events that wait: how many, and which came last. Both only while `events_turn` is the host's. */
+        uint64_t events_turn;
+        size_t n_events, last_event;
 
         /* What belongs to it; see domain_set_vcpus() and its like. */
         struct vcpu *vcpus; /* by id */
@@ -174,13 +181,31 @@ struct node {
         double vm_idle;          /* idle cores among online VM cores */
 };
 
-enum host_event_kind { HOST_DEVICE_ADDED, HOST_DEVICE_REMOVED, HOST_CORE_ADDED, HOST_CORE_REMOVED, HOST_DOMAIN_ADDED, HOST_DOMAIN_REMOVED, HOST_DOMAIN_CHANGED };
+enum host_event_kind {
+        HOST_DEVICE_ADDED,
+        HOST_DEVICE_REMOVED,
+        HOST_CORE_ADDED,
+        HOST_CORE_REMOVED,
+        HOST_DOMAIN_ADDED,
+        HOST_DOMAIN_REMOVED,
+        HOST_DOMAIN_CHANGED,
+        HOST_DOMAIN_EVENT, /* told by domain_event(): see `event` */
+        _HOST_EVENT_KIND_MAX,
+};
 
-/* What happened since the last epoch, for policies and the bus; collapsed: at most one of a kind per object. */
+/* What happened since the last epoch, for policies and the bus, in order. Collapsed: at most one of a kind per object; of what was told by domain_event() all but
+ * repetitions without anything else of that domain in between. */
 struct host_event {
         enum host_event_kind kind;
         char id[IOCORE_NAME_MAX]; /* unit id, CPU number, domain name */
+        char event[32];           /* HOST_DOMAIN_EVENT only: "suspended", "device-added" ... */
+        char detail[IOCORE_NAME_MAX];
 };
+
+/* So many told events of one domain, and of all, are kept for an epoch: a domain that is switched on and off in a loop must not push out the others, and a host whose
+ * domains all restart at once has an event or three of each. */
+#define DOMAIN_EVENTS_MAX 32
+#define DOMAIN_EVENTS_ALL_MAX 4096
 
 struct host {
         struct topology *topology;
@@ -203,7 +228,9 @@ struct host {
 
         struct host_event *events;
         size_t n_events, events_allocated;
-        size_t n_events_of[HOST_DOMAIN_CHANGED + 1]; /* of each kind */
+        size_t n_events_of[_HOST_EVENT_KIND_MAX]; /* of each kind */
+        uint64_t events_turn;        /* counts host_clear_events() */
+        size_t n_domain_events_lost; /* since the last one: told and not kept */
 
         /* The queues grouped by unit, those without a unit first, so that the queues of idle workers need not even be looked at.
          * Rebuilt by host_derive() after units or queues came or went: a queue's unit is set once, before the next host_derive(). */
@@ -215,6 +242,16 @@ struct host {
         size_t n_queues_without_unit;
         bool queues_regrouped; /* false: to be rebuilt */
         size_t n_domains_stopped;
+
+        /* The domains that have a process, by its pid; rebuilt by host_derive() when domains or their processes came or went. */
+        struct domain **domains_by_pid;
+        size_t n_domains_by_pid;
+        bool domains_regrouped;  /* false: to be rebuilt */
+        uint64_t domain_search;  /* counts the rebuilds: a unit whose number is older looks for its domain again */
+        /* The threads of vCPUs and IOThreads that have a knob, sorted; rebuilt when they are asked for. */
+        pid_t *domain_threads;
+        size_t n_domain_threads, n_domain_threads_allocated;
+        bool domain_threads_known;
 
         bool in_haste;       /* epochs run: nothing may take long */
         uint64_t epoch;      /* counts from 1 */
@@ -273,11 +310,39 @@ void host_derive(struct host *host);
 void host_clear_events(struct host *host);
 /* 0 (also when the same event waits already) or -ENOMEM. */
 int host_event_add(struct host *host, enum host_event_kind kind, const char *id);
+/* What came or went; as host_event_add(), cheap also for the first scan of a large host. */
+int host_event_tell(struct host *host, enum host_event_kind kind, const char *id);
+/* See domain_event() in iocore-plugin.h. Control characters become '?', what is too long is cut. 0; -ENOBUFS: too many of them wait, it is counted as lost; -ENOMEM. */
+int host_domain_event(struct host *host, struct domain *domain, const char *event, const char *detail);
+
+/* What belongs to a domain: see domain_set_vcpus() and its like in iocore-plugin.h. All is copied; on a failure what was said before stays. 0, -EINVAL, -ENOMEM. */
+int host_domain_set_vcpus(struct host *host, struct domain *domain, const struct iocore_vcpu *vcpus, size_t n);
+int host_domain_set_iothreads(struct host *host, struct domain *domain, const struct iocore_iothread *iothreads, size_t n);
+/* Where the memory of the cells is stays known as long as their number is the same. */
+int host_domain_set_cells(struct domain *domain, const struct iocore_cell *cells, size_t n);
+int host_domain_set_devices(struct domain *domain, const struct iocore_domain_device *devices, size_t n);
+int host_domain_set_emulator(struct domain *domain, const char *cpus, bool by_hand, const char *knob);
+/* Memory on nodes that have no CPU is left out. */
+int host_domain_set_memory(const struct host *host, struct domain *domain, unsigned cell, const uint64_t *kib_of_node, size_t n_nodes);
+/* Frees what belongs to it, as before it is freed itself. */
+void host_domain_done(struct domain *domain);
+/* Is it a vCPU or an IOThread that has a knob? O(log n), after changes O(n log n). */
+bool host_thread_is_of_domain(struct host *host, pid_t tid);
+/* 0; -EINVAL: no such node. */
+int host_node_memory(struct host *host, int node, uint64_t total_kib, uint64_t free_kib);
+/* For host_derive(): rebuilds domains_by_pid. Allocates nothing. */
+void host_regroup_domains(struct host *host);
+/* For host_derive(): looks for its domain where it has to be looked for again. */
+void host_find_unit_domain(const struct host *host, struct unit *unit);
 
 /* True while the queue's rates are of this epoch and rest on two samples. Readers show 0 otherwise. */
 static inline bool queue_rates_valid(const struct host *host, const struct queue *queue) {
         return queue->n_samples >= 2 && queue->sampled_epoch == host->epoch;
 }
+/* The domain that a unit belongs to: that of its owner's process, as of the last host_derive(), else the one that has the name which its plugin gave. NULL: unknown. */
+const struct domain *host_unit_domain(const struct host *host, const struct unit *unit);
+/* Its name: the domain's own, else the one that the unit's plugin gave; "" when unknown. */
+const char *host_unit_domain_name(const struct unit *unit);
 /* A unit whose domain is paused or shut off counts as idle. */
 bool host_unit_domain_runs(const struct host *host, const struct unit *unit);
 /* In somebody else's hands, or kept where it is by the host: not for policies to move. */

@@ -92,9 +92,10 @@ bool unit_is_off_limits(const struct planning *planning, size_t index, struct re
                 refusal_set(refusal, "banned", "%s is banned by [bans] units and is never touched", unit->pub.id);
                 return true;
         }
-        if (unit->pub.domain[0] && pattern_matches(rules->banned_domains, unit->pub.domain)) {
+        const char *domain = host_unit_domain_name(unit);
+        if (domain[0] && pattern_matches(rules->banned_domains, domain)) {
                 refusal_set(refusal, "banned", "%s belongs to domain %.80s, which is banned by [bans] domains and is never touched", unit->pub.id,
-                            unit->pub.domain);
+                            domain);
                 return true;
         }
         if (in_set(rules->banned_cpus, core)) {
@@ -156,7 +157,12 @@ bool core_takes_units(const struct planning *planning, int cpu) {
 }
 
 static bool same_domain(const struct unit *a, const struct unit *b) {
-        return a->pub.domain[0] && strcmp(a->pub.domain, b->pub.domain) == 0;
+        return host_unit_domain_name(a)[0] && strcmp(host_unit_domain_name(a), host_unit_domain_name(b)) == 0;
+}
+
+static const char *domain_or_unknown(const struct unit *unit) {
+        const char *name = host_unit_domain_name(unit);
+        return name[0] ? name : "unknown";
 }
 
 bool core_has_no_room(const struct planning *planning, int cpu, size_t unit, struct refusal *refusal) {
@@ -179,8 +185,7 @@ bool core_has_no_room(const struct planning *planning, int cpu, size_t unit, str
                 for (int i = core->first_unit; i >= 0; i = planning->units[i].next)
                         if (!same_domain(newcomer, planning->host->units[i])) {
                                 refusal_set(refusal, "share-within", "CPU %d serves %s of domain %.60s, %s is of domain %.60s, and [units] share-within is domain", cpu,
-                                            planning->host->units[i]->pub.id, planning->host->units[i]->pub.domain[0] ? planning->host->units[i]->pub.domain : "unknown",
-                                            newcomer->pub.id, newcomer->pub.domain[0] ? newcomer->pub.domain : "unknown");
+                                            planning->host->units[i]->pub.id, domain_or_unknown(planning->host->units[i]), newcomer->pub.id, domain_or_unknown(newcomer));
                                 return true;
                         }
         return false;

@@ -320,7 +320,7 @@ static void push_unit_field(lua_State *lua, const struct host *host, const struc
                 push_cpu_or_nil(lua, node ? node->topology->node : -1);
                 break;
         case FIELD_DOMAIN:
-                lua_pushstring(lua, unit->pub.domain[0] ? unit->pub.domain : NULL);
+                lua_pushstring(lua, host_unit_domain_name(unit)[0] ? host_unit_domain_name(unit) : NULL);
                 break;
         case FIELD_BACKEND:
                 lua_pushstring(lua, unit->pub.device && unit->pub.device->backend[0] ? unit->pub.device->backend : NULL);

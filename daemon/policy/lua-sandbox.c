@@ -285,7 +285,7 @@ static int cpu_number(const char *text) {
         return end != text && *end == '\0' && number >= 0 && number <= INT_MAX ? (int) number : -1;
 }
 
-static void push_subject(lua_State *lua, const struct host_event *subject) {
+static void push_subject(lua_State *lua, enum policy_event event, const struct host_event *subject) {
         const char *what = "added";
 
         switch (subject->kind) {
@@ -311,9 +311,20 @@ static void push_subject(lua_State *lua, const struct host_event *subject) {
                 lua_pushnil(lua);
                 what = "removed";
                 break;
+        case HOST_DOMAIN_EVENT:
+                if (event == POLICY_ON_DOMAIN)
+                        push_of_id(lua, OBJECT_DOMAIN, subject->id);
+                else
+                        lua_pushnil(lua); /* a device of a domain is no unit */
+                what = subject->event;
+                break;
+        case _HOST_EVENT_KIND_MAX:
+                lua_pushnil(lua);
+                break;
         }
         lua_pushstring(lua, what);
         lua_pushstring(lua, subject->id);
+        lua_pushstring(lua, subject->detail);
 }
 
 static int call_protected(lua_State *lua) {
@@ -326,8 +337,8 @@ static int call_protected(lua_State *lua) {
         lua_rawgeti(lua, LUA_REGISTRYINDEX, sandbox->host_object);
         lua_rawgeti(lua, LUA_REGISTRYINDEX, sandbox->parameters_object);
         if (request->subject) {
-                push_subject(lua, request->subject);
-                n_arguments += 3;
+                push_subject(lua, request->event, request->subject);
+                n_arguments += 4;
         }
         lua_call(lua, n_arguments, 0);
         return 0;

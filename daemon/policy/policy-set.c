@@ -444,6 +444,11 @@ static enum policy_event event_of(enum host_event_kind kind) {
         }
 }
 
+/* What comes to or leaves a domain is of interest both to those that look after devices and to those that look after domains. */
+static bool event_is_of_device_too(const struct host_event *event) {
+        return event->kind == HOST_DOMAIN_EVENT && (strcmp(event->event, "device-added") == 0 || strcmp(event->event, "device-removed") == 0);
+}
+
 static int run_events(struct policy *policy, const struct host *host, char *error, size_t error_size) {
         int r = 0;
 
@@ -451,8 +456,12 @@ static int run_events(struct policy *policy, const struct host *host, char *erro
                 policy->started = true;
                 r = lua_sandbox_call(policy->sandbox, POLICY_ON_START, NULL, error, error_size);
         }
-        for (size_t i = 0; i < host->n_events && r == 0; i++)
-                r = lua_sandbox_call(policy->sandbox, event_of(host->events[i].kind), &host->events[i], error, error_size);
+        for (size_t i = 0; i < host->n_events && r == 0; i++) {
+                const struct host_event *event = &host->events[i];
+                r = lua_sandbox_call(policy->sandbox, event_of(event->kind), event, error, error_size);
+                if (r == 0 && event_is_of_device_too(event))
+                        r = lua_sandbox_call(policy->sandbox, POLICY_ON_DEVICE, event, error, error_size);
+        }
         if (r == 0)
                 r = lua_sandbox_call(policy->sandbox, POLICY_ON_EPOCH, NULL, error, error_size);
         return r;

@@ -214,6 +214,13 @@ void fixture_event(struct fixture *fixture, enum host_event_kind kind, const cha
         host->n_events++;
 }
 
+void fixture_domain_event(struct fixture *fixture, const char *domain, const char *event, const char *detail) {
+        fixture_event(fixture, HOST_DOMAIN_EVENT, domain);
+        struct host_event *told = &fixture->host.events[fixture->host.n_events - 1];
+        snprintf(told->event, sizeof(told->event), "%s", event);
+        snprintf(told->detail, sizeof(told->detail), "%s", detail);
+}
+
 static void derive_cores(struct host *host) {
         for (size_t i = 0; i < host->n_cpus; i++) {
                 struct cpu *cpu = &host->cpus[i];

@@ -41,6 +41,7 @@ struct queue *fixture_add_queue(struct fixture *fixture, const char *id, struct 
 void fixture_remove_unit(struct fixture *fixture, struct unit *unit);
 void fixture_set_core(struct fixture *fixture, int cpu, bool io_core, bool ours);
 void fixture_event(struct fixture *fixture, enum host_event_kind kind, const char *id);
+void fixture_domain_event(struct fixture *fixture, const char *domain, const char *event, const char *detail);
 
 /* Begins an epoch: derives what policies read from the `load` of units and queues (and, for units, what a full core lets them have), runs the policies, and
  * clears the events. The intents are in fixture->intents. Returns policy_set_run()'s result. */

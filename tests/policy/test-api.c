@@ -260,6 +260,26 @@ static void events_name_their_object_and_what_happened(void **state) {
         fixture_done(&fixture);
 }
 
+static void what_happened_to_a_domain_is_told_with_its_detail_and_its_devices_to_on_device_too(void **state) {
+        struct fixture fixture;
+
+        (void) state;
+        start(&fixture, "local t = {}\n"
+                        "local function note(kind) return function(host, p, object, event, id, detail)\n"
+                        "  t[#t + 1] = string.format('%s:%s:%s:%s:%s', kind, object and object.name or 'nil', event, id, detail) end end\n"
+                        "return policy { on_device = note('device'), on_domain = note('domain'), on_epoch = function() log(table.concat(t, ' ')) t = {} end }");
+        struct domain vm = { .pub.id = "vm" }, *domains[] = { &vm };
+        fixture.host.domains = domains;
+        fixture.host.n_domains = 1;
+        fixture_domain_event(&fixture, "vm", "suspended", "paused");
+        fixture_domain_event(&fixture, "gone", "device-removed", "net0");
+        epoch(&fixture);
+        fixture.host.domains = NULL;
+        fixture.host.n_domains = 0;
+        assert_string_equal(fixture.last_log, "test: domain:vm:suspended:vm:paused domain:nil:device-removed:gone:net0 device:nil:device-removed:gone:net0");
+        fixture_done(&fixture);
+}
+
 /* --- actions */
 
 static void actions_become_intents_with_reason_evidence_and_trial(void **state) {
@@ -388,6 +408,7 @@ int main(void) {
                 cmocka_unit_test(a_new_object_of_the_same_id_is_not_taken_for_the_old_one),
                 cmocka_unit_test(thousands_of_objects_that_come_and_go_leave_no_memory_behind),
                 cmocka_unit_test(events_name_their_object_and_what_happened),
+                cmocka_unit_test(what_happened_to_a_domain_is_told_with_its_detail_and_its_devices_to_on_device_too),
                 cmocka_unit_test(actions_become_intents_with_reason_evidence_and_trial),
                 cmocka_unit_test(text_is_cut_at_a_character_and_made_printable),
                 cmocka_unit_test(what_cannot_be_had_is_told_with_the_reason),

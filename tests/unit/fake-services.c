@@ -18,7 +18,7 @@ static void die(const char *what) {
         abort();
 }
 
-/* The four kinds of objects only differ in their type: each begins with its id. */
+/* The five kinds of objects only differ in their type: each begins with its id. */
 static void *object_find(void *const *objects, size_t n, const char *id) {
         for (size_t i = 0; i < n; i++)
                 if (strcmp(objects[i], id) == 0)
@@ -26,11 +26,11 @@ static void *object_find(void *const *objects, size_t n, const char *id) {
         return NULL;
 }
 
-static void *object_add(void **objects, size_t *n, size_t size, const char *id) {
+static void *object_add(void **objects, size_t *n, size_t size, const char *id, size_t id_size) {
         void *object = object_find(objects, *n, id);
         if (object)
                 return object;
-        if (*n == FAKE_OBJECTS_MAX || strlen(id) >= IOCORE_ID_MAX) {
+        if (*n == FAKE_OBJECTS_MAX || strlen(id) >= id_size) {
                 errno = EINVAL;
                 return NULL;
         }
@@ -54,7 +54,7 @@ static void object_remove(void **objects, size_t *n, void *object) {
 
 #define KIND(kind)                                                                                                                      \
         static struct iocore_##kind *kind##_add(struct iocore_context *context, const char *id) {                                       \
-                return object_add((void **) context->kind##s, &context->n_##kind##s, sizeof(struct iocore_##kind), id);                 \
+                return object_add((void **) context->kind##s, &context->n_##kind##s, sizeof(struct iocore_##kind), id, IOCORE_ID_MAX);                 \
         }                                                                                                                               \
         struct iocore_##kind *fake_##kind(struct iocore_context *context, const char *id) {                                             \
                 return object_find((void **) context->kind##s, context->n_##kind##s, id);                                               \
@@ -153,6 +153,172 @@ static bool fake_in_haste(struct iocore_context *context) {
         return context->in_haste;
 }
 
+/* --- domains */
+
+static struct iocore_domain *domain_add(struct iocore_context *context, const char *name) {
+        size_t n = context->n_domains;
+        struct fake_domain *domain = object_add((void **) context->domains, &context->n_domains, sizeof *domain, name, IOCORE_NAME_MAX);
+
+        if (domain && context->n_domains > n)
+                domain->pub.node = IOCORE_NODE_UNKNOWN;
+        return domain ? &domain->pub : NULL;
+}
+
+struct fake_domain *fake_domain(struct iocore_context *context, const char *name) {
+        return object_find((void **) context->domains, context->n_domains, name);
+}
+
+static struct fake_domain *own(struct iocore_context *context, struct iocore_domain *domain) {
+        for (size_t i = 0; i < context->n_domains; i++)
+                if (&context->domains[i]->pub == domain)
+                        return context->domains[i];
+        fprintf(stderr, "something was said of a domain that the model does not have\n");
+        abort();
+}
+
+static void forget_vcpus(struct fake_domain *domain) {
+        while (domain->n_vcpus > 0)
+                free((char *) domain->vcpus[--domain->n_vcpus].cpus);
+}
+
+static void forget_iothreads(struct fake_domain *domain) {
+        while (domain->n_iothreads > 0)
+                free((char *) domain->iothreads[--domain->n_iothreads].cpus);
+}
+
+static void domain_forget(struct fake_domain *domain) {
+        forget_vcpus(domain);
+        forget_iothreads(domain);
+        free(domain->devices);
+        domain->devices = NULL;
+}
+
+static void domain_remove(struct iocore_context *context, struct iocore_domain *pub) {
+        struct fake_domain *domain = own(context, pub);
+
+        domain_forget(domain);
+        object_remove((void **) context->domains, &context->n_domains, domain);
+}
+
+static char *copy_text(const char *text) {
+        char *copy = strdup(text ? text : "");
+        if (!copy)
+                die("strdup");
+        return copy;
+}
+
+static int fake_domain_set_vcpus(struct iocore_context *context, struct iocore_domain *pub, const struct iocore_vcpu *vcpus, size_t n) {
+        struct fake_domain *domain = own(context, pub);
+
+        for (size_t i = 0; i < n; i++)
+                for (size_t k = 0; k < i; k++)
+                        if (vcpus[i].id == vcpus[k].id)
+                                return -EINVAL;
+        if (n > FAKE_PARTS_MAX)
+                return -ENOMEM;
+        forget_vcpus(domain);
+        for (; domain->n_vcpus < n; domain->n_vcpus++) {
+                domain->vcpus[domain->n_vcpus] = vcpus[domain->n_vcpus];
+                domain->vcpus[domain->n_vcpus].cpus = copy_text(vcpus[domain->n_vcpus].cpus);
+        }
+        domain->n_vcpus_set++;
+        return 0;
+}
+
+static int fake_domain_set_iothreads(struct iocore_context *context, struct iocore_domain *pub, const struct iocore_iothread *iothreads, size_t n) {
+        struct fake_domain *domain = own(context, pub);
+
+        for (size_t i = 0; i < n; i++)
+                for (size_t k = 0; k < i; k++)
+                        if (iothreads[i].id == iothreads[k].id)
+                                return -EINVAL;
+        if (n > FAKE_PARTS_MAX)
+                return -ENOMEM;
+        forget_iothreads(domain);
+        for (; domain->n_iothreads < n; domain->n_iothreads++) {
+                domain->iothreads[domain->n_iothreads] = iothreads[domain->n_iothreads];
+                domain->iothreads[domain->n_iothreads].cpus = copy_text(iothreads[domain->n_iothreads].cpus);
+        }
+        domain->n_iothreads_set++;
+        return 0;
+}
+
+static int fake_domain_set_cells(struct iocore_context *context, struct iocore_domain *pub, const struct iocore_cell *cells, size_t n) {
+        struct fake_domain *domain = own(context, pub);
+
+        if (n > FAKE_PARTS_MAX)
+                return -ENOMEM;
+        if (n > 0)
+                memcpy(domain->cells, cells, n * sizeof *cells);
+        domain->n_cells = n;
+        domain->n_cells_set++;
+        return 0;
+}
+
+static int fake_domain_set_devices(struct iocore_context *context, struct iocore_domain *pub, const struct iocore_domain_device *devices, size_t n) {
+        struct fake_domain *domain = own(context, pub);
+        struct iocore_domain_device *copy = calloc(n ? n : 1, sizeof *copy);
+
+        if (!copy)
+                die("calloc");
+        if (n > 0)
+                memcpy(copy, devices, n * sizeof *copy);
+        free(domain->devices);
+        domain->devices = copy;
+        domain->n_devices = n;
+        domain->n_devices_set++;
+        return 0;
+}
+
+static int fake_domain_set_emulator(struct iocore_context *context, struct iocore_domain *pub, const char *cpus, bool by_hand, const char *knob) {
+        struct fake_domain *domain = own(context, pub);
+
+        snprintf(domain->emulator_cpus, sizeof domain->emulator_cpus, "%s", cpus);
+        snprintf(domain->emulator_knob, sizeof domain->emulator_knob, "%s", knob);
+        domain->emulator_by_hand = by_hand;
+        domain->n_emulator_set++;
+        return 0;
+}
+
+static void fake_domain_event(struct iocore_context *context, struct iocore_domain *pub, const char *event, const char *detail) {
+        struct fake_domain *domain = own(context, pub);
+
+        if (context->n_events < FAKE_EVENTS_MAX)
+                snprintf(context->events[context->n_events], sizeof context->events[0], "%s %s %s", domain->pub.id, event, detail);
+        context->n_events++;
+}
+
+static bool fake_thread_is_of_domain(struct iocore_context *context, pid_t tid) {
+        for (size_t i = 0; tid > 0 && i < context->n_domains; i++) {
+                const struct fake_domain *domain = context->domains[i];
+                for (size_t v = 0; v < domain->n_vcpus; v++)
+                        if (domain->vcpus[v].tid == tid && domain->vcpus[v].knob[0])
+                                return true;
+                for (size_t t = 0; t < domain->n_iothreads; t++)
+                        if (domain->iothreads[t].tid == tid && domain->iothreads[t].knob[0])
+                                return true;
+        }
+        return false;
+}
+
+static int fake_node_memory(struct iocore_context *context, int node, uint64_t total_kib, uint64_t free_kib) {
+        if (node < 0 || node >= FAKE_NODES_MAX || node * context->cpus_per_node >= context->n_cpus)
+                return -EINVAL;
+        context->nodes[node].total_kib = total_kib;
+        context->nodes[node].free_kib = free_kib;
+        return 0;
+}
+
+static int fake_domain_memory(struct iocore_context *context, struct iocore_domain *pub, unsigned cell, const uint64_t *kib_of_node, size_t n_nodes) {
+        struct fake_domain *domain = own(context, pub);
+
+        if (cell >= domain->n_cells || n_nodes > FAKE_NODES_MAX)
+                return -EINVAL;
+        for (size_t i = 0; i < FAKE_NODES_MAX; i++)
+                domain->kib_of_node[cell][i] = i < n_nodes ? kib_of_node[i] : 0;
+        return 0;
+}
+
 const struct iocore_services fake_services = {
         .size = sizeof(struct iocore_services),
         .open_path = fake_open_path,
@@ -162,10 +328,12 @@ const struct iocore_services fake_services = {
         .device_add = device_add,
         .unit_add = unit_add_without_pair,
         .queue_add = queue_add,
+        .domain_add = domain_add,
         .worker_remove = worker_remove,
         .device_remove = device_remove,
         .unit_remove = unit_remove,
         .queue_remove = queue_remove,
+        .domain_remove = domain_remove,
         .core_set = fake_core_set,
         .cpu_sample = fake_cpu_sample,
         .cpu_count = fake_cpu_count,
@@ -177,6 +345,15 @@ const struct iocore_services fake_services = {
         .cpu_pinned = fake_cpu_pinned,
         .cpu_is_io_core = fake_cpu_is_io_core,
         .in_haste = fake_in_haste,
+        .domain_set_vcpus = fake_domain_set_vcpus,
+        .domain_set_iothreads = fake_domain_set_iothreads,
+        .domain_set_cells = fake_domain_set_cells,
+        .domain_set_devices = fake_domain_set_devices,
+        .domain_set_emulator = fake_domain_set_emulator,
+        .domain_event = fake_domain_event,
+        .thread_is_of_domain = fake_thread_is_of_domain,
+        .node_memory = fake_node_memory,
+        .domain_memory = fake_domain_memory,
 };
 
 struct iocore_context *fake_context_new(void) {
@@ -199,6 +376,10 @@ static int remove_entry(const char *path, const struct stat *status, int type, s
 
 void fake_context_free(struct iocore_context *context) {
         fixture_remove(context, "");
+        while (context->n_domains) {
+                domain_forget(context->domains[--context->n_domains]);
+                free(context->domains[context->n_domains]);
+        }
         while (context->n_queues)
                 free(context->queues[--context->n_queues]);
         while (context->n_units)

@@ -10,6 +10,25 @@
 #define FAKE_OBJECTS_MAX 64
 #define FAKE_CPUS_MAX 64
 
+#define FAKE_PARTS_MAX 64
+#define FAKE_EVENTS_MAX 64
+#define FAKE_NODES_MAX 8
+
+/* A domain and what was said of it last. */
+struct fake_domain {
+        struct iocore_domain pub; /* must be first */
+        struct iocore_vcpu vcpus[FAKE_PARTS_MAX];
+        struct iocore_iothread iothreads[FAKE_PARTS_MAX];
+        struct iocore_cell cells[FAKE_PARTS_MAX];
+        struct iocore_domain_device *devices;
+        size_t n_vcpus, n_iothreads, n_cells, n_devices;
+        uint64_t kib_of_node[FAKE_PARTS_MAX][FAKE_NODES_MAX]; /* by cell */
+        char emulator_cpus[IOCORE_VALUE_MAX];
+        char emulator_knob[IOCORE_NAME_MAX];
+        bool emulator_by_hand;
+        unsigned n_vcpus_set, n_iothreads_set, n_cells_set, n_devices_set, n_emulator_set; /* how often it was said */
+};
+
 struct iocore_context {
         char root[PATH_MAX];
         const char *option_path; /* value of the option "path", or NULL */
@@ -19,7 +38,8 @@ struct iocore_context {
         struct iocore_device *devices[FAKE_OBJECTS_MAX];
         struct iocore_unit *units[FAKE_OBJECTS_MAX];
         struct iocore_queue *queues[FAKE_OBJECTS_MAX];
-        size_t n_workers, n_devices, n_units, n_queues;
+        struct fake_domain *domains[FAKE_OBJECTS_MAX];
+        size_t n_workers, n_devices, n_units, n_queues, n_domains;
 
         struct { bool io_core; struct iocore_worker *worker; } cores[FAKE_CPUS_MAX];
         struct { uint64_t busy, total; unsigned n; } cpus[FAKE_CPUS_MAX];
@@ -34,6 +54,9 @@ struct iocore_context {
         bool in_haste;               /* what in_haste() says */
         char last_told[512];         /* "KIND OBJECT: TEXT" */
         char last_knob_changed[256]; /* "KIND OBJECT" */
+        char events[FAKE_EVENTS_MAX][512]; /* "DOMAIN EVENT DETAIL"; what comes after the last one that fits is only counted */
+        size_t n_events;
+        struct { uint64_t total_kib, free_kib; } nodes[FAKE_NODES_MAX];
 };
 
 extern const struct iocore_services fake_services;
@@ -48,6 +71,7 @@ struct iocore_worker *fake_worker(struct iocore_context *context, const char *id
 struct iocore_device *fake_device(struct iocore_context *context, const char *id);
 struct iocore_unit *fake_unit(struct iocore_context *context, const char *id);
 struct iocore_queue *fake_queue(struct iocore_context *context, const char *id);
+struct fake_domain *fake_domain(struct iocore_context *context, const char *name);
 
 /* Fixture trees: paths are relative to the root; directories on the way are made. `text` is written as it is. */
 void fixture_write(struct iocore_context *context, const char *path, const char *text);

@@ -7,6 +7,10 @@ tests_unit_test_host_SOURCES = tests/unit/test-host.c
 tests_unit_test_host_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_host_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray
 tests_unit_test_host_LDADD = libiocored.la $(CMOCKA_LIBS)
+unit_programs += tests/unit/test-domain
+tests_unit_test_domain_SOURCES = tests/unit/test-domain.c
+tests_unit_test_domain_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_domain_LDADD = libiocored.la $(CMOCKA_LIBS)
 tests_unit_test_topology_SOURCES = tests/unit/test-topology.c
 tests_unit_test_topology_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_topology_LDADD = libiocored.la $(CMOCKA_LIBS)
