@@ -337,7 +337,6 @@ GETTER(get_queue_counters) {
                 {"ring_full", IOCORE_QUEUE_RING_FULL, queue->pub.ring_full},
                 {"poll_empty", IOCORE_QUEUE_POLL_EMPTY, queue->pub.poll_empty},
                 {"drops", IOCORE_QUEUE_DROPS, queue->pub.drops},
-                {"drops", IOCORE_QUEUE_DROPS, queue->pub.drops},
         };
         int r;
 

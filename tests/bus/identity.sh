@@ -110,6 +110,8 @@ END
   is "$(get $unit org.iocore1.Unit QueuePair) $(get $unit org.iocore1.Unit Unidentified)" '1 ""' "a unit has its queue pair"
   is "$(get /org/iocore1/device/net_2etap_2dred org.iocore1.Device Kind) $(get /org/iocore1/device/net_2etap_2dred org.iocore1.Device QueuePairs)" '"net" 2' \
     "a device has its kind and the number of its queue pairs"
+  is "$(busctl --system get-property org.iocore1 /org/iocore1/queue/net_2etap_2dred_2erx org.iocore1.Queue Counters)" \
+    'a{st} 3 "bytes" 7000 "packets" 7 "drops" 2' "a queue has each counter that its kernel side has, once"
   is "$(get /org/iocore1 org.iocore1.Manager About)" '[["stock-host","discovery","one look at the start"],["stock-host","reservation","none?"]]' \
     "the plugin says how it works"
   is "$(ctl workers --json | jq -c 'map([.id, .kind, .backend, .queue_pair, .owner, .domain])')" \
