@@ -224,6 +224,12 @@ struct iocore_knob {
         int (*set)(void *state, const char *object, const char *value, char *ret_value, size_t size);
 };
 
+/* A key of the section [plugin.NAME] of the configuration. */
+struct iocore_option {
+        const char *name; /* a leading `*` stands for any name, at least one byte long: "*.regex" */
+        const char *doc;
+};
+
 struct iocore_plugin {
         uint32_t abi;  /* IOCORE_PLUGIN_ABI */
         uint32_t size; /* sizeof(struct iocore_plugin) */
@@ -283,7 +289,11 @@ struct iocore_plugin {
         /* Says in a few words how it works on this host ("discovery": "process connector"), for `iocorectl status`. Optional. */
         void (*describe)(void *state, void (*say)(void *userdata, const char *key, const char *value), void *userdata);
 
-        void *reserved[2];
+        /* Every option that the plugin asks for, ended by a NULL name: any other key of its section is an error of the configuration, told with file and line. The list may be
+         * read without the plugin being probed. NULL: nobody checks them. */
+        const struct iocore_option *options;
+
+        void *reserved[1];
 };
 
 #ifdef __cplusplus

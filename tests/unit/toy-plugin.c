@@ -208,8 +208,11 @@ static const struct iocore_knob knobs[] = {
         { "toy.cpus", "", cpus_get, cpus_set },
 };
 
+static const struct iocore_option options[] = { { "toy", "address of the made-up host" }, { NULL, NULL } };
+
 __attribute__((visibility("default"))) const struct iocore_plugin iocore_plugin = {
         .abi = IOCORE_PLUGIN_ABI, .size = sizeof(struct iocore_plugin), .name = "toy", .doc = "a made-up stock host", .provides = "vhost",
         .probe = probe, .open = open_toy, .close = close_toy, .scan = scan, .sample_workers = sample_workers, .knobs = knobs, .n_knobs = 2,
         .place = place, .core_add = core_add, .core_remove = core_remove, .unavailable = unavailable, .announced = announced, .reserve = reserve,
+        .options = options,
 };
