@@ -202,6 +202,13 @@ struct iocore_services {
         bool (*in_haste)(struct iocore_context *context);
 };
 
+/* What the daemon makes of somebody else's change of a knob, see foreign-changes in iocored.conf(5). */
+enum iocore_foreign {
+        IOCORE_FOREIGN_MANUAL,  /* theirs from now on: nothing is set there any more */
+        IOCORE_FOREIGN_ADOPT,   /* what it has now is what iocored goes on from, and returns to; a want that was just made is not carried out */
+        IOCORE_FOREIGN_CONTEST, /* what iocored set is set again, and what it returns to is as before */
+};
+
 /* Asks for one knob of one object to be set to `value`: journaled before it is set, and told, by the daemon. Returns 0, also when the set failed (the knob's own set()
  * knows), or -ENOMEM. */
 typedef int (*iocore_want)(void *userdata, const char *kind, const char *object, const char *value);
@@ -292,8 +299,11 @@ struct iocore_plugin {
         /* Every option that the plugin asks for, ended by a NULL name: any other key of its section is an error of the configuration, told with file and line. The list may be
          * read without the plugin being probed. NULL: nobody checks them. */
         const struct iocore_option *options;
+        /* Somebody else changed the knob KIND of OBJECT, as knob_changed() told or the daemon saw itself when it was about to set it; `what` is made of it. What is asked for next is
+         * to go by it. May be called within a want. Optional: without it all that the plugin asks for counts. */
+        void (*foreign)(void *state, const char *kind, const char *object, enum iocore_foreign what);
 
-        void *reserved[1];
+        void *reserved[2];
 };
 
 #ifdef __cplusplus

@@ -248,4 +248,5 @@ __attribute__((visibility("default"))) const struct iocore_plugin iocore_plugin 
         .prepare = vhost_prepare,
         .reserve = vhost_reserve,
         .options = options,
+        .foreign = vhost_foreign,
 };

@@ -453,6 +453,73 @@ static void a_foreign_change_may_be_adopted(void **state) {
         assert_int_equal(thread->mask, 0x30);
 }
 
+/* Found when it is to be set, or told by the plugin: the plugin hears what is made of it, and it is one event. */
+static void check_guest(struct fixture *fixture, enum foreign_policy policy, enum iocore_foreign what, bool told) {
+        fixture->foreign = policy;
+        start(fixture);
+        epochs(fixture, 3);
+        assert_int_equal(wish(fixture, INTENT_GROW, 3, "")->verdict, VERDICT_DONE);
+        fixture->toy.guests[1] = 0x0f;
+        if (told)
+                fixture->toy.changed = "g.1";
+        for (int i = 0; i < 11 && fixture->toy.n_foreign == 0; i++)
+                epochs(fixture, 1);
+        assert_int_equal(fixture->toy.n_foreign, 1);
+        assert_int_equal(fixture->toy.foreign, what);
+        assert_string_equal(fixture->toy.foreign_object, "g.1");
+        /* What was asked for without knowing of it is not set when it is adopted. */
+        if (!told || policy == FOREIGN_MANUAL)
+                assert_int_equal(fixture->toy.guests[1], policy == FOREIGN_CONTEST ? 0xf7 : 0x0f);
+        epochs(fixture, 22);
+        assert_int_equal(fixture->toy.guests[1], policy == FOREIGN_MANUAL ? 0x0f : 0xf7);
+        assert_int_equal(n_events(fixture, "foreign-change"), 1);
+        assert_int_equal(fixture->toy.n_foreign, 1);
+        stop(fixture);
+        assert_int_equal(fixture->toy.guests[1], policy == FOREIGN_CONTEST ? 0xff : 0x0f);
+        assert_int_equal(fixture->toy.guests[0], 0xff);
+}
+
+static void a_guest_changed_by_somebody_else_is_theirs(void **state) {
+        check_guest(*state, FOREIGN_MANUAL, IOCORE_FOREIGN_MANUAL, false);
+}
+
+static void a_guest_changed_by_somebody_else_may_be_adopted(void **state) {
+        check_guest(*state, FOREIGN_ADOPT, IOCORE_FOREIGN_ADOPT, false);
+}
+
+static void a_guest_changed_by_somebody_else_may_be_contested(void **state) {
+        check_guest(*state, FOREIGN_CONTEST, IOCORE_FOREIGN_CONTEST, false);
+}
+
+static void what_its_plugin_tells_of_a_guest_is_theirs(void **state) {
+        check_guest(*state, FOREIGN_MANUAL, IOCORE_FOREIGN_MANUAL, true);
+}
+
+static void what_its_plugin_tells_of_a_guest_may_be_adopted(void **state) {
+        check_guest(*state, FOREIGN_ADOPT, IOCORE_FOREIGN_ADOPT, true);
+}
+
+static void what_its_plugin_tells_of_a_guest_may_be_contested(void **state) {
+        check_guest(*state, FOREIGN_CONTEST, IOCORE_FOREIGN_CONTEST, true);
+}
+
+static void a_change_that_cannot_be_undone_now_is_one_event_all_the_same(void **state) {
+        struct fixture *fixture = *state;
+        fixture->foreign = FOREIGN_CONTEST;
+        start(fixture);
+        epochs(fixture, 3);
+        assert_int_equal(wish(fixture, INTENT_GROW, 3, "")->verdict, VERDICT_DONE);
+        fixture->toy.guests[1] = 0x0f;
+        fixture->toy.guests_error = -EBUSY;
+        epochs(fixture, 100);
+        fixture->toy.guests_error = 0;
+        epochs(fixture, 200);
+        assert_int_equal(fixture->toy.guests[1], 0xf7);
+        assert_int_equal(n_events(fixture, "foreign-change"), 1);
+        stop(fixture);
+        assert_int_equal(fixture->toy.guests[1], 0xff);
+}
+
 /* --- CPUs that come and go --- */
 
 static void units_of_an_io_core_that_goes_offline_move_and_it_may_serve_again(void **state) {
@@ -764,6 +831,13 @@ int main(void) {
                 TEST_POLICIES(a_foreign_taskset_on_a_worker_is_noticed_without_a_write_and_left_alone),
                 TEST_POLICIES(a_foreign_change_may_be_contested),
                 TEST_POLICIES(a_foreign_change_may_be_adopted),
+                TEST(a_guest_changed_by_somebody_else_is_theirs),
+                TEST(a_guest_changed_by_somebody_else_may_be_adopted),
+                TEST(a_guest_changed_by_somebody_else_may_be_contested),
+                TEST(what_its_plugin_tells_of_a_guest_is_theirs),
+                TEST(what_its_plugin_tells_of_a_guest_may_be_adopted),
+                TEST(what_its_plugin_tells_of_a_guest_may_be_contested),
+                TEST(a_change_that_cannot_be_undone_now_is_one_event_all_the_same),
                 TEST_POLICIES(units_of_an_io_core_that_goes_offline_move_and_it_may_serve_again),
                 TEST(units_go_home_when_no_other_core_is_there),
                 TEST(a_restore_after_a_crash_knows_the_kernel_s_own_changes),
