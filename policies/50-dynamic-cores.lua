@@ -89,7 +89,7 @@ local function full_worker(host, p)
 end
 
 local function serves(worker, node)
-  for unit in node:units { placed = false, manual = false, min_load = 0.001 } do
+  for unit in node:units { placed = false, manual = false, blocked = false, min_load = 0.001 } do
     if unit.worker == worker.id then return true end
   end
 end
@@ -204,7 +204,7 @@ end
 
 -- Onto the least loaded I/O core of its node, if there is one. Only so many in one epoch: the planner moves no more, and the rest comes next.
 local function place(host, p, unit, why)
-  if not p.place_units or unit.manual or unit.core then return end
+  if not p.place_units or unit.manual or unit.blocked or unit.core then return end
   local node = unit.node and host:node(unit.node)
   local core = node and node.io.idlest
   if not core then return end
@@ -223,7 +223,7 @@ end
 
 local function place_rest(host, node, p)
   if node.n_unplaced == 0 or (node.unplaced_load < 0.05 and host.epoch % LOOK_FOR_UNPLACED ~= 0) then return end
-  for unit in node:units { placed = false, manual = false } do
+  for unit in node:units { placed = false, manual = false, blocked = false } do
     if asked.epoch == host.epoch and asked.n >= p.max_placed then return end
     if host.epoch >= (retry[unit.id] or 0) then place(host, p, unit, "unit") end
   end

@@ -63,6 +63,8 @@ static int add(size_t index, pid_t pid, struct iocore_device *device, int pair, 
         unit->owner = device ? device->owner : 5000009;
         snprintf(unit->unidentified, sizeof(unit->unidentified), "%s", unidentified);
         snprintf(unit->domain, sizeof(unit->domain), "%s", domain);
+        unit->manual = index == 1;
+        unit->blocked = index == 2;
         the_host.workers[index] = worker;
         return 0;
 }

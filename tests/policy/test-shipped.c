@@ -493,6 +493,27 @@ static void a_gain_of_less_than_a_quarter_moves_nothing(void **state) {
         fixture_done(&fixture);
 }
 
+static void what_cannot_go_there_is_not_asked_to(void **state) {
+        struct fixture fixture;
+
+        (void) state;
+        start(&fixture, 1, 8, "50-dynamic-cores.lua");
+        fixture_set_core(&fixture, 0, true, true);
+        add_units(&fixture, 3, 0, 0.2);
+        fixture.host.units[0]->core = 0;
+        fixture.host.units[1]->core = fixture.host.units[2]->core = IOCORE_CPU_ANY;
+        fixture.host.units[1]->pub.manual = fixture.host.units[2]->pub.blocked = true;
+        for (unsigned i = 0; i < 100; i++) {
+                fixture_epoch(&fixture);
+                assert_int_equal(fixture.intents.n, 0);
+        }
+        fixture.host.units[2]->pub.blocked = false;
+        run(&fixture, 100);
+        assert_int_equal(fixture.host.units[1]->core, IOCORE_CPU_ANY);
+        assert_int_equal(fixture.host.units[2]->core, 0);
+        fixture_done(&fixture);
+}
+
 static void nothing_moves_between_nodes_nor_by_hand_pinned_units(void **state) {
         struct fixture fixture;
 
@@ -505,7 +526,8 @@ static void nothing_moves_between_nodes_nor_by_hand_pinned_units(void **state) {
         add_units(&fixture, 2, 1, 0.3);
         for (size_t i = 0; i < 6; i++) {
                 fixture.host.units[i]->core = i < 4 ? 0 : 4;
-                fixture.host.units[i]->pub.manual = i >= 4;
+                fixture.host.units[i]->pub.manual = i == 4;
+                fixture.host.units[i]->pub.blocked = i == 5;
         }
         for (unsigned i = 0; i < 100; i++) {
                 fixture_epoch(&fixture);
@@ -773,6 +795,7 @@ int main(void) {
                 cmocka_unit_test(nothing_moves_without_gain),
                 cmocka_unit_test(a_gain_of_less_than_a_quarter_moves_nothing),
                 cmocka_unit_test(nothing_moves_between_nodes_nor_by_hand_pinned_units),
+                cmocka_unit_test(what_cannot_go_there_is_not_asked_to),
                 cmocka_unit_test(noise_moves_at_most_two_units_a_minute),
                 cmocka_unit_test(busy_queues_are_polled_and_idle_ones_get_notifications_back),
                 cmocka_unit_test(only_queues_on_io_cores_are_polled),
