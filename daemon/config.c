@@ -10,6 +10,7 @@
 #include "config-file.h"
 #include "config-values.h"
 #include "config.h"
+#include "text.h"
 
 static const char *const mode_names[] = { [MODE_ACTIVE] = "active", [MODE_OBSERVE] = "observe", [MODE_PAUSED] = "paused", NULL };
 static const char *const foreign_names[] = { [FOREIGN_MANUAL] = "manual", [FOREIGN_ADOPT] = "adopt", [FOREIGN_CONTEST] = "contest", NULL };
@@ -146,6 +147,7 @@ struct config *config_free(struct config *config) {
                 free(config->options[i].plugin);
                 free(config->options[i].key);
                 free(config->options[i].value);
+                free(config->options[i].file);
         }
         free(config->options);
         free(config);
@@ -237,12 +239,7 @@ static int set_policy(struct config *config, const char *policy, const char *par
                 struct policy_setting *setting = &config->policy_settings[i];
                 if (strcmp(setting->policy, policy) != 0 || strcmp(setting->parameter, parameter) != 0)
                         continue;
-                char *copy = strdup(value);
-                if (!copy)
-                        return -ENOMEM;
-                free((char *) setting->value);
-                setting->value = copy;
-                return 0;
+                return text_replace((char **) &setting->value, value);
         }
         struct policy_setting *grown = reallocarray(config->policy_settings, config->n_policy_settings + 1, sizeof *grown);
         if (!grown)
@@ -254,25 +251,23 @@ static int set_policy(struct config *config, const char *policy, const char *par
         return setting->policy && setting->parameter && setting->value ? 0 : -ENOMEM;
 }
 
-static int set_option(struct config *config, const char *plugin, const char *key, const char *value) {
+static int set_option(struct loading *loading, unsigned line, const char *plugin, const char *key, const char *value) {
+        struct config *config = loading->config;
         for (size_t i = 0; i < config->n_options; i++) {
                 struct config_option *option = &config->options[i];
                 if (strcmp(option->plugin, plugin) != 0 || strcmp(option->key, key) != 0)
                         continue;
-                char *copy = strdup(value);
-                if (!copy)
-                        return -ENOMEM;
-                free(option->value);
-                option->value = copy;
-                return 0;
+                option->line = line;
+                int r = text_replace(&option->file, loading->file);
+                return r < 0 ? r : text_replace(&option->value, value);
         }
         struct config_option *grown = reallocarray(config->options, config->n_options + 1, sizeof *grown);
         if (!grown)
                 return -ENOMEM;
         config->options = grown;
         struct config_option *option = &grown[config->n_options++];
-        *option = (struct config_option) { strdup(plugin), strdup(key), strdup(value) };
-        return option->plugin && option->key && option->value ? 0 : -ENOMEM;
+        *option = (struct config_option) { strdup(plugin), strdup(key), strdup(value), strdup(loading->file), line };
+        return option->plugin && option->key && option->value && option->file ? 0 : -ENOMEM;
 }
 
 static void on_value(void *userdata, unsigned line, const char *section, const char *key, const char *value) {
@@ -288,7 +283,7 @@ static void on_value(void *userdata, unsigned line, const char *section, const c
                         complain(loading, line, section, NULL, "a key is missing before the =");
                         return;
                 }
-                r = policy ? set_policy(loading->config, policy, key, value) : set_option(loading->config, plugin, key, value);
+                r = policy ? set_policy(loading->config, policy, key, value) : set_option(loading, line, plugin, key, value);
         } else {
                 for (size_t i = 0; r == -ENOENT && i < ELEMENTSOF(keys); i++)
                         if (strcmp(keys[i].section, section) == 0 && strcmp(keys[i].key, key) == 0)

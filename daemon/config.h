@@ -20,6 +20,8 @@ enum mode mode_from_string(const char *string);
 
 struct config_option { /* [plugin.NAME] KEY = VALUE */
         char *plugin, *key, *value;
+        char *file; /* where it was given last; NULL: in no file */
+        unsigned line;
 };
 
 struct config {

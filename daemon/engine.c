@@ -9,6 +9,7 @@
 #include "daemon/act/reservation.h"
 #include "engine-private.h"
 #include "log.h"
+#include "plugin-options.h"
 
 /* The epoch timer may be late by this share of an epoch: the kernel then groups wake-ups; never more than 1 ms. */
 #define TIMER_SLACK_DIVISOR 100
@@ -202,6 +203,10 @@ int engine_new(struct engine **ret, struct config *config) {
         if (r < 0)
                 return r;
         r = open_plugins(&engine->plugins, config, engine->host);
+        if (engine->plugins && plugin_options_check(engine->plugins, config, stderr) < 0) {
+                log_error("The configuration cannot be used (%s): iocored does not start.", strerror(EINVAL));
+                return -EINVAL;
+        }
         if (r < 0)
                 return r;
         check_rights(engine);
@@ -411,6 +416,8 @@ int engine_reload(struct engine *engine, FILE *errors) {
                 return -EOPNOTSUPP;
         _cleanup_(config_freep) struct config *fresh = NULL;
         int r = engine->load_config(engine->load_config_userdata, &fresh, errors);
+        if (r >= 0)
+                r = plugin_options_check(engine->plugins, fresh, errors);
         if (r < 0) {
                 log_error("The configuration was not reloaded (%s): the old one stays.", strerror(-r));
                 engine_tell(engine, "reload-failed", "", "the configuration has errors; the old one stays");

@@ -56,7 +56,7 @@ static bool is_manual(const struct host *host, const char *kind, const char *obj
         const struct unit *unit = strncmp(kind, "unit.", 5) == 0 ? host_unit(host, object) : NULL;
         const struct worker *worker = strncmp(kind, "worker.", 7) == 0 ? host_worker(host, object) : NULL;
         const struct queue *queue = strncmp(kind, "queue.", 6) == 0 ? host_queue(host, object) : NULL;
-        return (unit && (unit->state == OBJECT_MANUAL || unit->pub.manual)) || (worker && worker->state == OBJECT_MANUAL) ||
+        return (unit && host_unit_is_manual(unit)) || (worker && worker->state == OBJECT_MANUAL) ||
                (queue && queue->state == OBJECT_MANUAL);
 }
 

@@ -14,8 +14,10 @@
 #include "daemon/bus/bus.h"
 #include "daemon/engine.h"
 #include "daemon/paths.h"
+#include "daemon/plugin-options.h"
 #include "daemon/simulate.h"
 #include "log.h"
+#include "text.h"
 
 struct arguments {
         const char *config, *root, *bus, *plugin_directory, *simulate;
@@ -129,15 +131,6 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments) {
 
 /* --- configuration: the file, then what the command line says, and for a program in its build directory what was built there */
 
-static int replace(char **string, const char *value) {
-        char *copy = strdup(value);
-        if (!copy)
-                return -ENOMEM;
-        free(*string);
-        *string = copy;
-        return 0;
-}
-
 static int replace_all(char ***strings, char *const *values) {
         size_t n = 0;
         while (values[n])
@@ -160,7 +153,7 @@ static int use_build_directory(struct config *config, const struct arguments *ar
         if (!paths_build_directory(build, sizeof build))
                 return 0;
         snprintf(directory, sizeof directory, "%s/.libs", build);
-        int r = arguments->plugin_directory || strcmp(config->plugin_directory, PLUGINDIR) != 0 ? 0 : replace(&config->plugin_directory, directory);
+        int r = arguments->plugin_directory || strcmp(config->plugin_directory, PLUGINDIR) != 0 ? 0 : text_replace(&config->plugin_directory, directory);
         if (r < 0 || arguments->policy_directories || arguments->config)
                 return r;
         snprintf(directory, sizeof directory, "%s/policies.d", build);
@@ -173,9 +166,9 @@ static int load_configuration(void *userdata, struct config **ret, FILE *errors)
         int r = config_load(&config, arguments->config, errors);
         if (r < 0)
                 return r;
-        if ((r = use_build_directory(config, arguments)) < 0 || (arguments->root && (r = replace(&config->root, arguments->root)) < 0) ||
-            (arguments->bus && (r = replace(&config->bus, arguments->bus)) < 0) ||
-            (arguments->plugin_directory && (r = replace(&config->plugin_directory, arguments->plugin_directory)) < 0) ||
+        if ((r = use_build_directory(config, arguments)) < 0 || (arguments->root && (r = text_replace(&config->root, arguments->root)) < 0) ||
+            (arguments->bus && (r = text_replace(&config->bus, arguments->bus)) < 0) ||
+            (arguments->plugin_directory && (r = text_replace(&config->plugin_directory, arguments->plugin_directory)) < 0) ||
             (arguments->policy_directories && (r = replace_all(&config->policy_directories, arguments->policy_directories)) < 0))
                 return r;
         if (arguments->observe)
@@ -187,6 +180,12 @@ static int load_configuration(void *userdata, struct config **ret, FILE *errors)
 }
 
 /* --- what the program can be asked to do */
+
+static int check_plugin_options(const struct config *config) {
+        _cleanup_(plugin_set_freep) struct plugin_set *plugins = NULL;
+        int r = plugin_set_load(&plugins, config);
+        return r < 0 ? r : plugin_options_check(plugins, config, stderr);
+}
 
 static int simulate(struct config *config, const char *scenario) {
         char directory[] = "/tmp/iocored-simulation-XXXXXX", journal[sizeof directory + 16];
@@ -289,7 +288,7 @@ int main(int argc, char **argv) {
                 return EXIT_FAILURE;
         }
         if (arguments.check_config)
-                return EXIT_SUCCESS;
+                return check_plugin_options(config) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
         log_set_max_level(config->log_level);
         if (arguments.restore) {
                 struct restore_report report;

@@ -118,6 +118,7 @@ static int load(struct loaded_plugin *loaded, const char *directory, const char 
         if (r >= 0) {
                 loaded->checked = true;
                 loaded->info.doc = loaded->plugin.doc;
+                loaded->info.options = loaded->plugin.options;
         }
         return r;
 }
@@ -300,16 +301,25 @@ static bool provides(const struct plugin_set *set, const char *what) {
         return false;
 }
 
-int plugin_set_new(struct plugin_set **ret, const struct config *config, struct host *host) {
+int plugin_set_load(struct plugin_set **ret, const struct config *config) {
         _cleanup_(plugin_set_freep) struct plugin_set *set = calloc(1, sizeof *set);
         if (!set)
                 return -ENOMEM;
-        set->host = host;
         set->config = config;
-        set->reason = calloc(1, IOCORE_REASON_MAX);
-        int r = set->reason ? notices_new(&set->notices) : -ENOMEM;
+        int r = load_directory(set);
         if (r >= 0)
-                r = load_directory(set);
+                *ret = TAKE_PTR(set);
+        return r;
+}
+
+int plugin_set_new(struct plugin_set **ret, const struct config *config, struct host *host) {
+        _cleanup_(plugin_set_freep) struct plugin_set *set = NULL;
+        int r = plugin_set_load(&set, config);
+        if (r < 0)
+                return r;
+        set->host = host;
+        set->reason = calloc(1, IOCORE_REASON_MAX);
+        r = set->reason ? notices_new(&set->notices) : -ENOMEM;
         if (r >= 0)
                 r = open_all(set);
         if (r < 0)

@@ -15,6 +15,7 @@ enum plugin_status { PLUGIN_OPEN, PLUGIN_NOT_FOR_THIS_HOST, PLUGIN_SUPERSEDED, P
 struct plugin_info {
         char name[IOCORE_ID_MAX];
         const char *doc; /* NULL when it could not be loaded */
+        const struct iocore_option *options; /* that it knows, valid as long as the set; NULL: it does not say */
         enum plugin_status status;
         char reason[IOCORE_REASON_MAX]; /* why it is not open */
 };
@@ -23,6 +24,8 @@ struct plugin_info {
  * and size, probes in order of rank and opens. `host` and `config` are borrowed. A plugin that cannot be loaded is told and left out.
  * Returns 0; -ENODEV: no plugin that provides "vhost" is for this host (each one's reason is in plugin_set_info(); *ret is set all the same); -ENOENT: a plugin that was asked for cannot be had. */
 int plugin_set_new(struct plugin_set **ret, const struct config *config, struct host *host);
+/* Loads and checks the same ones, and neither probes nor opens any: to ask what they know. 0 or -ENOMEM. */
+int plugin_set_load(struct plugin_set **ret, const struct config *config);
 struct plugin_set *plugin_set_free(struct plugin_set *set); /* closes, removes their objects from the model */
 static inline void plugin_set_freep(struct plugin_set **set) { plugin_set_free(*set); }
 

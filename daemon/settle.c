@@ -45,14 +45,14 @@ static void look_at_changed_knob(struct engine *engine, const char *kind, const 
         if (!entry || !entry->set_value)
                 return;
         _cleanup_free_ char *ours = strdup(entry->set_value);
+        char source[sizeof entry->source];
+        memcpy(source, entry->source, sizeof source);
         int r = ours ? hand_check_foreign(actor, &hand, live) : -ENOMEM;
         if (r < 0 && r != -ESTALE)
                 log_warning("%s of %s was changed by somebody else, which could not be recorded: %s.", kind, object, strerror(-r));
         if (r < 0 || actor->foreign != FOREIGN_CONTEST || engine->mode == MODE_OBSERVE || strcmp(live, ours) == 0)
                 return;
         bool changed;
-        char source[sizeof entry->source];
-        memcpy(source, entry->source, sizeof source);
         hand.source = source;
         r = hand_set_journaled(actor, &hand, live, ours, set, &changed);
         if (r < 0 && !error_is_gone(r))
@@ -160,6 +160,7 @@ void engine_settle(struct engine *engine) {
         struct reservation_report report;
         engine->settle_wanted = false;
         engine->n_refusals_told = 0;
+        engine_read_notices(engine); /* what somebody else changed is theirs before anything is asked for */
         int r = reservation_settle(&engine->actor, "reservation", &report);
         if (r < 0)
                 log_debug("A plugin could not say what it wants to be set for the I/O cores: %s, trying again at the next scan.", strerror(-r));

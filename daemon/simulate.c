@@ -9,24 +9,16 @@
 #include "log.h"
 #include "plugins/sim/scenario.h"
 #include "simulate.h"
+#include "text.h"
 
 #define USEC_PER_SEC 1000000.0
-
-static int replace(char **string, const char *value) {
-        char *copy = value ? strdup(value) : NULL;
-        if (value && !copy)
-                return -ENOMEM;
-        free(*string);
-        *string = copy;
-        return 0;
-}
 
 static int add_option(struct config *config, const char *key, const char *value) {
         struct config_option *options = reallocarray(config->options, config->n_options + 1, sizeof *options);
         if (!options)
                 return -ENOMEM;
         config->options = options;
-        options[config->n_options] = (struct config_option) { strdup("sim"), strdup(key), strdup(value) };
+        options[config->n_options] = (struct config_option) { .plugin = strdup("sim"), .key = strdup(key), .value = strdup(value) };
         struct config_option *added = &options[config->n_options++];
         return added->plugin && added->key && added->value ? 0 : -ENOMEM;
 }
@@ -61,8 +53,8 @@ int simulate_configure(struct config *config, const char *path, const char *dire
         int n = snprintf(journal, sizeof journal, "%s/journal", directory);
         if (n < 0 || (size_t) n >= sizeof journal)
                 return -ENAMETOOLONG;
-        if ((r = replace(&config->topology_synthetic, topology)) < 0 || (r = replace(&config->journal, journal)) < 0 ||
-            (r = replace(&config->bus, "none")) < 0 || (r = only_plugin_sim(config)) < 0 || (r = add_option(config, "scenario", path)) < 0 ||
+        if ((r = text_replace(&config->topology_synthetic, topology)) < 0 || (r = text_replace(&config->journal, journal)) < 0 ||
+            (r = text_replace(&config->bus, "none")) < 0 || (r = only_plugin_sim(config)) < 0 || (r = add_option(config, "scenario", path)) < 0 ||
             (r = add_option(config, "pace", "virtual")) < 0)
                 return r;
         return 0;

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "text.h"
@@ -37,4 +39,13 @@ void text_copy(char *destination, size_t size, const char *source, size_t length
                 }
         }
         destination[used] = '\0';
+}
+
+int text_replace(char **string, const char *value) {
+        char *copy = value ? strdup(value) : NULL;
+        if (value && !copy)
+                return -ENOMEM;
+        free(*string);
+        *string = copy;
+        return 0;
 }

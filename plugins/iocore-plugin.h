@@ -272,6 +272,13 @@ struct iocore_services {
         int (*domain_memory)(struct iocore_context *context, struct iocore_domain *domain, unsigned cell, const uint64_t *kib_of_node, size_t n_nodes);
 };
 
+/* What the daemon makes of somebody else's change of a knob, see foreign-changes in iocored.conf(5). */
+enum iocore_foreign {
+        IOCORE_FOREIGN_MANUAL,  /* theirs from now on: nothing is set there any more */
+        IOCORE_FOREIGN_ADOPT,   /* what it has now is what iocored goes on from, and returns to; a want that was just made is not carried out */
+        IOCORE_FOREIGN_CONTEST, /* what iocored set is set again, and what it returns to is as before */
+};
+
 /* Asks for one knob of one object to be set to `value`: journaled before it is set, and told, by the daemon. Returns 0, also when the set failed (the knob's own set()
  * knows), or -ENOMEM. */
 typedef int (*iocore_want)(void *userdata, const char *kind, const char *object, const char *value);
@@ -294,6 +301,12 @@ struct iocore_knob {
          * -EINPROGRESS: asked for, and somebody else has to answer first. The daemon goes on with its epoch and calls set() with the same value again in later epochs until it returns
          * something else. Only where in_haste(); otherwise set() itself waits (two seconds at most, then -ETIMEDOUT). */
         int (*set)(void *state, const char *object, const char *value, char *ret_value, size_t size);
+};
+
+/* A key of the section [plugin.NAME] of the configuration. */
+struct iocore_option {
+        const char *name; /* a leading `*` stands for any name, at least one byte long: "*.regex" */
+        const char *doc;
 };
 
 struct iocore_plugin {
@@ -355,6 +368,12 @@ struct iocore_plugin {
         /* Says in a few words how it works on this host ("discovery": "process connector"), for `iocorectl status`. Optional. */
         void (*describe)(void *state, void (*say)(void *userdata, const char *key, const char *value), void *userdata);
 
+        /* Every option that the plugin asks for, ended by a NULL name: any other key of its section is an error of the configuration, told with file and line. The list may be
+         * read without the plugin being probed. NULL: nobody checks them. */
+        const struct iocore_option *options;
+        /* Somebody else changed the knob KIND of OBJECT, as knob_changed() told or the daemon saw itself when it was about to set it; `what` is made of it. What is asked for next is
+         * to go by it. May be called within a want. Optional: without it all that the plugin asks for counts. */
+        void (*foreign)(void *state, const char *kind, const char *object, enum iocore_foreign what);
         /* What the owner of a domain wants, kept with the domain and not journaled: `attributes` as "class=latency policy=manual weight=200", an empty value takes one away; those not named stay.
          * -EINPROGRESS as in set() of a knob: call again with the same to hear what became of it. -EINVAL: no such attribute or value (ret_reason says which); -ENOENT: no such domain. Optional. */
         int (*domain_wish)(void *state, const char *domain, const char *attributes, char *ret_reason, size_t size);

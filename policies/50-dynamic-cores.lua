@@ -14,6 +14,9 @@ local LOOK_FOR_UNPLACED = 10 -- epochs between two looks for idle units without 
 local MAX_WAIT = 64          -- epochs at most between two requests that are refused
 local REGRET = 60            -- seconds within which growing again means that the shrink was wrong
 local MAX_PATIENCE = 32      -- by how much shrinking may be slowed down
+local LEARNED = 600          -- seconds for which it is remembered that a load was too much for so many cores
+local SAME_LOAD = 1.3        -- by how much a load may have risen, and be the same
+local CLEARLY_LESS = 0.8     -- part of a load that was too much which may not be
 local MINUTE = 60            -- seconds in which a node gives back two cores at most, and none after it had to take one back
 local WORTH_MOVING = 0.02    -- load from which a unit takes something off a full core when it leaves
 
@@ -21,7 +24,7 @@ local function state_of(node)
   local state = nodes[node.id]
   if not state then
     state = { cores = node.io.cores, hot = 0, calm = 0, idle = 0, asked = 0, not_before = 0, patience = 1, shrunk_at = -math.huge,
-      shrunk_before = -math.huge, regrown_at = -math.huge }
+      shrunk_before = -math.huge, shrunk_load = 0, regrown_at = -math.huge }
     nodes[node.id] = state
   end
   return state
@@ -36,15 +39,23 @@ local function note_request(state, host)
   asked.epoch, asked.n = host.epoch, math.huge -- it moves units itself
 end
 
-local function note_change(state, host, cores)
+-- The load that went with the last shrink needs the core again: where units wait for each other, how full cores may be shows only then.
+local function learn(state, host, load)
+  if host.time - state.shrunk_at < LEARNED and load <= state.shrunk_load * SAME_LOAD then
+    state.too_few, state.too_much, state.learned_at = state.cores, state.shrunk_load, host.time
+  end
+end
+
+local function note_change(state, host, cores, load)
   if cores > state.cores then
     if host.time - state.shrunk_at < REGRET then
       state.patience = math.min(state.patience * 4, MAX_PATIENCE)
     end
+    learn(state, host, load)
     if host.time - state.shrunk_at < 10 * REGRET then state.regrown_at = host.time end
   else
     if host.time - state.shrunk_at > 10 * REGRET then state.patience = 1 end
-    state.shrunk_at, state.shrunk_before = host.time, state.shrunk_at
+    state.shrunk_at, state.shrunk_before, state.shrunk_load = host.time, state.shrunk_at, load
   end
   state.cores, state.hot, state.calm, state.idle, state.asked, state.not_before = cores, 0, 0, 0, 0, 0
 end
@@ -78,7 +89,7 @@ local function full_worker(host, p)
 end
 
 local function serves(worker, node)
-  for unit in node:units { placed = false, manual = false, min_load = 0.001 } do
+  for unit in node:units { placed = false, manual = false, blocked = false, min_load = 0.001 } do
     if unit.worker == worker.id then return true end
   end
 end
@@ -170,9 +181,18 @@ local function ask_shrink(host, node, p, state, epochs, limit)
   note_request(state, host)
 end
 
+-- What the other cores may carry when one is given back.
+local function shrink_limit(host, p, state, cores)
+  local limit = p.shrink_fill * (cores - 1)
+  if state.too_few and cores - 1 <= state.too_few and host.time - state.learned_at < LEARNED then
+    limit = math.min(limit, CLEARLY_LESS * state.too_much)
+  end
+  return limit
+end
+
 local function shrink(host, node, p, state)
   local io = node.io
-  local limit = p.shrink_fill * (io.cores - 1)
+  local limit = shrink_limit(host, p, state, io.cores)
   state.calm = count(io.cores > 1 and io.load_average <= limit and io.load <= limit + 0.2, state.calm)
   state.idle = count(io.cores == 1 and p.release_last and io.load_average < p.stop_load, state.idle)
   if state.calm > 0 then
@@ -184,7 +204,7 @@ end
 
 -- Onto the least loaded I/O core of its node, if there is one. Only so many in one epoch: the planner moves no more, and the rest comes next.
 local function place(host, p, unit, why)
-  if not p.place_units or unit.manual or unit.core then return end
+  if not p.place_units or unit.manual or unit.blocked or unit.core then return end
   local node = unit.node and host:node(unit.node)
   local core = node and node.io.idlest
   if not core then return end
@@ -203,7 +223,7 @@ end
 
 local function place_rest(host, node, p)
   if node.n_unplaced == 0 or (node.unplaced_load < 0.05 and host.epoch % LOOK_FOR_UNPLACED ~= 0) then return end
-  for unit in node:units { placed = false, manual = false } do
+  for unit in node:units { placed = false, manual = false, blocked = false } do
     if asked.epoch == host.epoch and asked.n >= p.max_placed then return end
     if host.epoch >= (retry[unit.id] or 0) then place(host, p, unit, "unit") end
   end
@@ -242,7 +262,7 @@ return policy {
     for node in host:nodes() do
       local state = state_of(node)
       local cores = node.io.cores
-      if cores ~= state.cores then note_change(state, host, cores) end
+      if cores ~= state.cores then note_change(state, host, cores, node.io.load_average) end
       if cores == 0 then
         start_first(host, node, p, state)
         -- less would be given back at once

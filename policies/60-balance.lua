@@ -34,7 +34,7 @@ local function copy(node)
     local entry = { core = core, load = core.load_average, units = {} }
     cores[#cores + 1], by_cpu[core.cpu] = entry, entry
   end
-  for unit in node:units { placed = true, manual = false } do
+  for unit in node:units { placed = true, manual = false, blocked = false } do
     local entry = by_cpu[unit.core]
     if entry then entry.units[#entry.units + 1] = { unit = unit, load = unit.load_average } end
   end

@@ -269,6 +269,18 @@ int verb_workers(struct client *client, char **arguments, int n) {
         return show_identified(client, workers, columns, n_columns);
 }
 
+/* In the table one word says whether it may be moved. */
+static void show_blocked(const struct client *client, const cJSON *units) {
+        cJSON *unit;
+
+        if (client->json)
+                return;
+        cJSON_ArrayForEach(unit, units) {
+                if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(unit, "blocked")) && strcmp(json_text(unit, "state"), "active") == 0)
+                        (void) cJSON_SetValuestring(cJSON_GetObjectItemCaseSensitive(unit, "state"), "blocked");
+        }
+}
+
 int verb_units(struct client *client, char **arguments, int n) {
         static const struct column columns[] = {
                 {"UNIT", "id", COLUMN_TEXT, false, false},
@@ -285,13 +297,16 @@ int verb_units(struct client *client, char **arguments, int n) {
         };
         _cleanup_(json_freep) cJSON *state = NULL;
         char *sections[] = {(char *) "units", NULL};
+        cJSON *units;
         int status;
 
         (void) arguments, (void) n;
         status = client_state(client, sections, &state);
         if (status != EXIT_OK)
                 return status;
-        return show_identified(client, cJSON_GetObjectItemCaseSensitive(state, "units"), columns, ELEMENTSOF(columns));
+        units = cJSON_GetObjectItemCaseSensitive(state, "units");
+        show_blocked(client, units);
+        return show_identified(client, units, columns, ELEMENTSOF(columns));
 }
 
 int verb_devices(struct client *client, char **arguments, int n) {

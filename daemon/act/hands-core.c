@@ -73,7 +73,7 @@ static void send_units_home(struct actor *actor, struct plugin_instance *instanc
         for (size_t i = 0; i < actor->host->n_units; i++) {
                 struct unit *unit = actor->host->units[i];
                 struct hand hand;
-                if (unit->plugin != instance || unit->state == OBJECT_MANUAL || unit->pub.manual)
+                if (unit->plugin != instance || host_unit_is_manual(unit))
                         continue;
                 if (hand_find(actor, "unit.place", unit->pub.id, &hand) < 0 || hand_get(&hand, live) < 0)
                         continue;

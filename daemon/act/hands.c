@@ -284,18 +284,31 @@ void object_set_manual(const struct actor *actor, const char *kind, const char *
                 reservation_set_manual(actor->reservation, kind, object);
 }
 
-int hand_check_foreign(const struct actor *actor, const struct hand *hand, const char *live) {
+static void tell_plugin(const struct hand *hand, enum iocore_foreign what) {
+        if (hand->instance->plugin->foreign)
+                hand->instance->plugin->foreign(hand->instance->state, hand->knob->kind, hand->object, what);
+}
+
+int hand_check_foreign(struct actor *actor, struct hand *hand, const char *live) {
         const struct journal_entry *entry = hand_entry(actor, hand);
         if (!entry || !entry->set_value || strcmp(live, entry->set_value) == 0 || (entry->pending_value && strcmp(live, entry->pending_value) == 0))
                 return 0;
         if (actor->on_foreign)
                 actor->on_foreign(actor->userdata, hand->object, hand->knob->kind, entry->set_value, live);
-        if (actor->foreign == FOREIGN_CONTEST)
+        if (actor->foreign == FOREIGN_CONTEST) {
+                tell_plugin(hand, IOCORE_FOREIGN_CONTEST);
+                (void) hand_settle(actor, hand, live); /* told once, also when it cannot be set now; and whoever comes after a crash puts it back */
                 return 0;
+        }
         /* Adopted: the value found is the one to return to. Manual: it is nobody's to put back any more. */
         int r = hand_forget(actor, hand);
-        if (actor->foreign == FOREIGN_ADOPT)
+        if (actor->foreign == FOREIGN_ADOPT) {
+                if (r >= 0)
+                        tell_plugin(hand, IOCORE_FOREIGN_ADOPT);
+                hand->adopted = r >= 0;
                 return r;
+        }
         object_set_manual(actor, hand->knob->kind, hand->object);
+        tell_plugin(hand, IOCORE_FOREIGN_MANUAL);
         return -ESTALE;
 }

@@ -18,6 +18,7 @@ struct hand {
         bool insist;        /* it is the way back, which must be open even when the journal cannot be written */
 
         bool unannounced; /* set when a change was not made because the journal could not be written */
+        bool adopted;     /* set by hand_check_foreign(): what somebody else set is what is gone on from */
 };
 
 /* Is the object of such a knob one of the model's (a unit, a worker, a queue, a device, a domain)? */
@@ -61,9 +62,9 @@ int unit_place(const struct hand *hand, int cpu, char *ret);
 
 /* Marks the knob's object as somebody else's. */
 void object_set_manual(const struct actor *actor, const char *kind, const char *object);
-/* Is `live` what iocored had set, or nothing that it ever set? Otherwise somebody else's change is told and actor->foreign done to it. 0: go on; -ESTALE: hands off, the object
+/* Is `live` what iocored had set, or nothing that it ever set? Otherwise somebody else's change is told, to the plugin too, and actor->foreign done to it. 0: go on; -ESTALE: hands off, the object
  * is manual now; -errno: the journal cannot be written. */
-int hand_check_foreign(const struct actor *actor, const struct hand *hand, const char *live);
+int hand_check_foreign(struct actor *actor, struct hand *hand, const char *live);
 
 /* The open plugin of that name. NULL: there is none. */
 struct plugin_instance *actor_plugin(const struct actor *actor, const char *name);

@@ -190,7 +190,9 @@ static int settle_one(void *userdata, const char *kind, const char *object, cons
         int r = want_begin(settling->actor, kind, object, value, &hand, live);
         if (r == 0)
                 return 0;
-        if (r > 0) {
+        if (r > 0 && hand.adopted && hand.instance->plugin->foreign)
+                r = -EALREADY; /* it was asked for without knowing what to go on from: the plugin does by now, and asks again */
+        else if (r > 0) {
                 hand.source = settling->source;
                 r = hand_set_journaled(settling->actor, &hand, live, value, set, &changed);
                 want_end(settling->actor, &hand, value, r);

@@ -51,6 +51,11 @@ GETTER(get_object_state) {
         return sd_bus_message_append(reply, "s", *(const enum object_state *) userdata == OBJECT_MANUAL ? "manual" : "active");
 }
 
+GETTER(get_unit_state) {
+        UNUSED_GETTER_ARGUMENTS;
+        return sd_bus_message_append(reply, "s", host_unit_is_manual(userdata) ? "manual" : "active");
+}
+
 GETTER(get_worker_reference) {
         const struct worker *worker = *(struct worker *const *) userdata;
 
@@ -272,7 +277,8 @@ static const sd_bus_vtable unit_vtable[] = {
         SD_BUS_PROPERTY("Core", "i", NULL, offsetof(struct unit, core), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Node", "i", NULL, offsetof(struct unit, pub.node), 0),
         SD_BUS_PROPERTY("Owner", "i", get_pid, offsetof(struct unit, pub.owner), 0),
-        SD_BUS_PROPERTY("State", "s", get_object_state, offsetof(struct unit, state), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("State", "s", get_unit_state, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Blocked", "b", get_bool, offsetof(struct unit, pub.blocked), 0),
         SD_BUS_PROPERTY("RatesValid", "b", get_bool, offsetof(struct unit, rates_valid), 0),
         SD_BUS_PROPERTY("Load", "d", NULL, offsetof(struct unit, load), 0),
         SD_BUS_PROPERTY("LoadAverage", "d", NULL, offsetof(struct unit, load_average), 0),
@@ -343,7 +349,6 @@ GETTER(get_queue_counters) {
                 {"stuck", IOCORE_QUEUE_STUCK, queue->pub.stuck},
                 {"ring_full", IOCORE_QUEUE_RING_FULL, queue->pub.ring_full},
                 {"poll_empty", IOCORE_QUEUE_POLL_EMPTY, queue->pub.poll_empty},
-                {"drops", IOCORE_QUEUE_DROPS, queue->pub.drops},
                 {"drops", IOCORE_QUEUE_DROPS, queue->pub.drops},
         };
         int r;

@@ -214,7 +214,8 @@ static void add_units(struct bus *bus, cJSON *to) {
                 add_number(json, "core", unit->core);
                 add_number(json, "node", unit->pub.node);
                 add_number(json, "owner", unit->pub.owner);
-                add_string(json, "state", state_name(unit->state));
+                add_string(json, "state", state_name(host_unit_is_manual(unit) ? OBJECT_MANUAL : OBJECT_ACTIVE));
+                add_bool(json, "blocked", unit->pub.blocked);
                 add_number_or_null(json, "load", unit->rates_valid, unit->load);
                 add_number_or_null(json, "load_average", unit->load_average >= 0, unit->load_average);
                 add_number_or_null(json, "bytes_per_second", unit->rates_valid && unit->counts_bytes, unit->bytes_per_second);

@@ -345,9 +345,13 @@ const struct domain *host_unit_domain(const struct host *host, const struct unit
 const char *host_unit_domain_name(const struct unit *unit);
 /* A unit whose domain is paused or shut off counts as idle. */
 bool host_unit_domain_runs(const struct host *host, const struct unit *unit);
-/* In somebody else's hands, or kept where it is by the host: not for policies to move. */
+/* In somebody else's hands. */
+static inline bool host_unit_is_manual(const struct unit *unit) {
+        return unit->pub.manual || unit->state == OBJECT_MANUAL;
+}
+/* That, or kept where it is by the host: not for policies to move. */
 static inline bool host_unit_is_left_alone(const struct unit *unit) {
-        return unit->pub.manual || unit->pub.blocked || unit->state == OBJECT_MANUAL;
+        return host_unit_is_manual(unit) || unit->pub.blocked;
 }
 /* The node that a unit belongs to: its own, else that of its I/O core, else the first node of the host. Never NULL on a host with nodes. */
 struct node *host_unit_node(const struct host *host, const struct unit *unit);

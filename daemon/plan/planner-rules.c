@@ -104,7 +104,7 @@ bool unit_is_off_limits(const struct planning *planning, size_t index, struct re
         }
         /* a worker of its own is the unit; a shared one may be in somebody else's hands while its units are not */
         const struct worker *worker = (const struct worker *) unit->pub.worker;
-        if (unit->state == OBJECT_MANUAL || unit->pub.manual || (worker && !worker->pub.shared && worker->state == OBJECT_MANUAL)) {
+        if (host_unit_is_manual(unit) || (worker && !worker->pub.shared && worker->state == OBJECT_MANUAL)) {
                 refusal_set(refusal, "manual", "%s is in manual hands: it was placed by somebody else and is left there", unit->pub.id);
                 return true;
         }

@@ -173,8 +173,7 @@ static void fill_scratch(struct planning *planning) {
                 planning->units[i] = (struct plan_unit) { .core = IOCORE_CPU_ANY, .next = -1,
                                                           .load = sane_load(unit->load_average, unit->rates_valid ? unit->load : 0) };
                 const struct worker *worker = (const struct worker *) unit->pub.worker;
-                bool by_hand = unit->pub.manual || unit->state == OBJECT_MANUAL;
-                if (by_hand && worker && !worker->pub.shared && worker->pub.cpu >= 0 && (size_t) worker->pub.cpu < host->n_cpus)
+                if (host_unit_is_manual(unit) && worker && !worker->pub.shared && worker->pub.cpu >= 0 && (size_t) worker->pub.cpu < host->n_cpus)
                         planning->cores[worker->pub.cpu].n_pinned++;
                 if (unit->core >= 0 && (size_t) unit->core < host->n_cpus && planning->cores[unit->core].io_core)
                         relocate_unit(planning, i, unit->core);

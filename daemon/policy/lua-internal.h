@@ -49,7 +49,7 @@ struct filter {
         struct object object;
         enum object_kind kind; /* OBJECT_UNIT or OBJECT_QUEUE */
         int node, core;        /* -1: any */
-        signed char polled, can_poll, placed, manual; /* -1: any */
+        signed char polled, can_poll, placed, manual, blocked; /* -1: any */
         double min_load, max_load, min_works, max_works;
 };
 

@@ -84,7 +84,7 @@ static bool unit_matches(const struct host *host, const struct unit *unit, const
         double load = unit->load_average >= 0 ? unit->load_average : unit->rates_valid ? unit->load : 0;
 
         return load >= filter->min_load && load <= filter->max_load && (filter->placed < 0 || filter->placed == (unit->core >= 0)) &&
-               (filter->manual < 0 || filter->manual == host_unit_is_left_alone(unit)) &&
+               (filter->manual < 0 || filter->manual == host_unit_is_manual(unit)) && (filter->blocked < 0 || filter->blocked == unit->pub.blocked) &&
                unit_is_at(host, unit, filter->node, filter->core);
 }
 
@@ -109,7 +109,7 @@ static bool queue_matches(const struct host *host, const struct queue *queue, co
 
 /* The state itself as a filter: all of the host, of a node, of a core. */
 static struct filter plain_filter(const struct host *host, const struct object *state, enum object_kind kind) {
-        struct filter filter = { .kind = kind, .node = -1, .core = -1, .polled = -1, .can_poll = -1, .placed = -1, .manual = -1,
+        struct filter filter = { .kind = kind, .node = -1, .core = -1, .polled = -1, .can_poll = -1, .placed = -1, .manual = -1, .blocked = -1,
                                  .min_load = -HUGE_VAL, .max_load = HUGE_VAL, .min_works = -HUGE_VAL, .max_works = HUGE_VAL };
 
         if (state->kind == OBJECT_NODE && state->index < host->n_nodes)
@@ -174,6 +174,8 @@ static void filter_key(lua_State *lua, struct filter *filter, const char *key) {
                 filter->max_load = filter_number(lua, key);
         else if (strcmp(key, "manual") == 0)
                 filter->manual = filter_boolean(lua, key);
+        else if (!queues && strcmp(key, "blocked") == 0)
+                filter->blocked = filter_boolean(lua, key);
         else if (queues && strcmp(key, "min_works") == 0)
                 filter->min_works = filter_number(lua, key);
         else if (queues && strcmp(key, "max_works") == 0)

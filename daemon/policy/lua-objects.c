@@ -18,7 +18,7 @@ enum {
         FIELD_LOAD, FIELD_LOAD_AVERAGE, FIELD_WAIT, FIELD_SAMPLED,
         /* core, worker */
         FIELD_CPU, FIELD_NODE, FIELD_OURS, FIELD_IO_CORE, FIELD_ONLINE, FIELD_ISOLATED, FIELD_PACKAGE, FIELD_LLC, FIELD_BUSY, FIELD_WORKER,
-        FIELD_LOCKED, FIELD_SHARED, FIELD_DEFAULT, FIELD_MANUAL,
+        FIELD_LOCKED, FIELD_SHARED, FIELD_DEFAULT, FIELD_MANUAL, FIELD_BLOCKED,
         /* unit, queue, domain */
         FIELD_CORE, FIELD_DOMAIN, FIELD_BACKEND, FIELD_UNIT, FIELD_INDEX, FIELD_POLLED, FIELD_CAN_POLL,
         FIELD_BYTES, FIELD_PACKETS, FIELD_WORKS, FIELD_STUCK, FIELD_RING_FULL, FIELD_POLL_EMPTY, FIELD_DROPS, FIELD_SWITCHES,
@@ -67,6 +67,7 @@ static const struct field unit_fields[] = {
         VALUE("id", FIELD_ID), VALUE("gone", FIELD_GONE), VALUE("load", FIELD_LOAD), VALUE("load_average", FIELD_LOAD_AVERAGE),
         VALUE("sampled", FIELD_SAMPLED), VALUE("core", FIELD_CORE), VALUE("node", FIELD_NODE), VALUE("domain", FIELD_DOMAIN),
         VALUE("backend", FIELD_BACKEND), VALUE("worker", FIELD_WORKER), VALUE("bytes_per_second", FIELD_BYTES), VALUE("manual", FIELD_MANUAL),
+        VALUE("blocked", FIELD_BLOCKED),
         METHOD("move", action_move),
 };
 static const struct field queue_fields[] = {
@@ -332,7 +333,10 @@ static void push_unit_field(lua_State *lua, const struct host *host, const struc
                 lua_pushnumber(lua, unit->rates_valid ? unit->bytes_per_second : 0);
                 break;
         case FIELD_MANUAL:
-                lua_pushboolean(lua, host_unit_is_left_alone(unit));
+                lua_pushboolean(lua, host_unit_is_manual(unit));
+                break;
+        case FIELD_BLOCKED:
+                lua_pushboolean(lua, unit->pub.blocked);
                 break;
         default:
                 lua_pushnil(lua);

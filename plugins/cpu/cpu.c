@@ -104,6 +104,10 @@ static int cpu_sample_cpus(void *state) {
         }
 }
 
+static const struct iocore_option options[] = {
+        { NULL, NULL },
+};
+
 __attribute__((visibility("default"))) extern const struct iocore_plugin iocore_plugin;
 
 const struct iocore_plugin iocore_plugin = {
@@ -117,4 +121,5 @@ const struct iocore_plugin iocore_plugin = {
         .open = cpu_open,
         .close = cpu_close,
         .sample_cpus = cpu_sample_cpus,
+        .options = options,
 };

@@ -232,6 +232,12 @@ static int open_sample(const struct iocore_services *services, struct iocore_con
         return 0;
 }
 
+/* What directory_of() asks for: the daemon refuses a configuration with any other key in [plugin.sample]. */
+static const struct iocore_option options[] = {
+        { "directory", "where the units' files are" },
+        { NULL, NULL },
+};
+
 /* The one symbol that the daemon looks for. */
 __attribute__((visibility("default"))) extern const struct iocore_plugin iocore_plugin;
 const struct iocore_plugin iocore_plugin = {
@@ -251,4 +257,5 @@ const struct iocore_plugin iocore_plugin = {
         .core_add = core_add,
         .core_remove = core_remove,
         .unavailable = unavailable,
+        .options = options,
 };

@@ -194,6 +194,13 @@ static int sim_open(const struct iocore_services *services, struct iocore_contex
         return 0;
 }
 
+static const struct iocore_option options[] = {
+        { "scenario", "the scenario to play" },
+        { "pace", "real or virtual time" },
+        { "speed", "seconds of the scenario in one second of real time" },
+        { NULL, NULL },
+};
+
 extern const struct iocore_plugin iocore_plugin;
 __attribute__((visibility("default"))) const struct iocore_plugin iocore_plugin = {
         .abi = IOCORE_PLUGIN_ABI,
@@ -217,4 +224,5 @@ __attribute__((visibility("default"))) const struct iocore_plugin iocore_plugin 
         .unavailable = sim_unavailable,
         .advance = sim_advance,
         .ended = sim_ended,
+        .options = options,
 };

@@ -347,6 +347,11 @@ static void systemd_describe(void *userdata, void (*say)(void *userdata, const c
         say(say_userdata, "slices", text);
 }
 
+static const struct iocore_option options[] = {
+        { OPTION, "slices that are kept off I/O cores" },
+        { NULL, NULL },
+};
+
 __attribute__((visibility("default"))) extern const struct iocore_plugin iocore_plugin;
 
 const struct iocore_plugin iocore_plugin = {
@@ -364,4 +369,5 @@ const struct iocore_plugin iocore_plugin = {
         .announced = systemd_announced,
         .reserve = systemd_reserve,
         .describe = systemd_describe,
+        .options = options,
 };

@@ -224,6 +224,11 @@ void vhost_sysfs_close(void *state) {
         free(sysfs);
 }
 
+static const struct iocore_option options[] = {
+        { "path", "the directory of the control interface" },
+        { NULL, NULL },
+};
+
 __attribute__((visibility("default"))) extern const struct iocore_plugin iocore_plugin;
 
 const struct iocore_plugin iocore_plugin = {
@@ -245,4 +250,5 @@ const struct iocore_plugin iocore_plugin = {
         .core_add = vhost_core_add,
         .core_remove = vhost_core_remove,
         .unavailable = vhost_unavailable,
+        .options = options,
 };

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "affinity.h"
+#include "plugins/iocore-plugin.h"
 #include "thread-info.h"
 
 struct vhost_state;
@@ -27,6 +28,7 @@ struct guest_thread {
         bool reserved; /* iocored gave it another mask than its base */
         bool covered;  /* born with its leader's mask after that was changed: process.cpus takes it along, nothing else is journaled for it */
         bool foreign;  /* somebody else changed what iocored had set: left alone from then on */
+        bool undecided; /* the daemon has not said yet whose it is */
         bool told;     /* that it stays on an I/O core */
         bool narrowed; /* its cpuset allows but a part of what iocored set */
         bool settle;   /* the journal is to be told what it has now */
@@ -100,6 +102,9 @@ void guest_object_name(const struct guest *guest, const struct guest_thread *thr
 /* Tells that a thread stays where it must not be, and why; NULL: it does no longer. */
 void guest_tell(struct vhost_state *state, const struct guest *guest, struct guest_thread *thread, const char *why);
 void guest_tell_pinned(struct vhost_state *state, struct guest *guest, bool pinned);
+
+/* watch.c: the thread has what somebody else set, and this is to be made of it; nothing is set on the thread itself. */
+void guest_thread_is_foreign(struct vhost_state *state, struct guest *guest, struct guest_thread *thread, enum iocore_foreign what);
 
 /* watch.c: compares what the threads of guests and the workers have with what was set last. */
 void watch_masks(struct vhost_state *state, bool thorough);

@@ -212,6 +212,18 @@ static const char *vhost_unavailable(void *userdata, const char *kind) {
         return NULL;
 }
 
+static const struct iocore_option options[] = {
+        { "connector", "yes or no: may the process connector tell of new workers" },
+        { "patterns", "names of patterns for kernel threads of other drivers" },
+        { "*.regex", "names of the kernel threads that a pattern is for" },
+        { "*.kind", "kind of the device that a thread of a pattern serves" },
+        { "*.backend", "its backend" },
+        { "*.queue", "its queue pair" },
+        { "*.domain", "name of the domain it works for" },
+        { "*.owner", "id of a thread of the process it works for" },
+        { NULL, NULL },
+};
+
 __attribute__((visibility("default"))) const struct iocore_plugin iocore_plugin = {
         .abi = IOCORE_PLUGIN_ABI,
         .size = sizeof(struct iocore_plugin),
@@ -235,4 +247,6 @@ __attribute__((visibility("default"))) const struct iocore_plugin iocore_plugin 
         .describe = vhost_describe,
         .prepare = vhost_prepare,
         .reserve = vhost_reserve,
+        .options = options,
+        .foreign = vhost_foreign,
 };

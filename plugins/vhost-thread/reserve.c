@@ -116,6 +116,8 @@ static int ask(const struct reservation *reservation, struct guest *guest, struc
 static int reserve_thread(const struct reservation *reservation, struct guest *guest, struct guest_thread *thread) {
         struct affinity_mask wanted;
 
+        if (thread->undecided) /* the daemon does not know of anything that it set there */
+                guest_thread_is_foreign(reservation->state, guest, thread, IOCORE_FOREIGN_MANUAL);
         if (!thread->read || thread->foreign)
                 return 0;
         int r = thread->settle ? settle(reservation, guest, thread) : 0;

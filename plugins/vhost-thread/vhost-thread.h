@@ -180,6 +180,11 @@ int widening_settle(struct vhost_state *state, iocore_want want, void *userdata)
 /* Knows from now on that the cgroup has these CPUs. */
 void widening_is_set(struct vhost_state *state, ino_t inode, const struct affinity_mask *held);
 void widening_forget_all(struct vhost_state *state);
+/* What the cgroup has now is somebody else's, and what it is to get back from now on. */
+void widening_is_foreign(struct vhost_state *state, const char *object);
+
+/* watch.c; see iocore_plugin.foreign() */
+void vhost_foreign(void *userdata, const char *kind, const char *object, enum iocore_foreign what);
 
 /* reserve.c */
 int vhost_reserve(void *userdata, iocore_want want, void *want_userdata);

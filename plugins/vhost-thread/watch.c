@@ -64,17 +64,51 @@ static void release_covered(struct vhost_state *state, struct guest *guest) {
         }
 }
 
-static void give_up(struct vhost_state *state, struct guest *guest, struct guest_thread *thread, const struct affinity_mask *mask) {
+static void ask_whose(struct vhost_state *state, struct guest *guest, struct guest_thread *thread) {
         char object[IOCORE_NAME_MAX];
-        bool leader = guest_is_leader(guest, thread);
 
         guest_object_name(guest, thread, object, sizeof object);
         thread->n_pause = 0;
-        guest_thread_set_base(state, thread, mask);
-        thread->foreign = true;
-        if (leader)
+        thread->foreign = thread->undecided = true;
+        state->guests.pending = true;
+        state->services->knob_changed(state->context, guest_is_leader(guest, thread) ? KIND_PROCESS_CPUS : KIND_THREAD_CPUS, object);
+}
+
+void guest_thread_is_foreign(struct vhost_state *state, struct guest *guest, struct guest_thread *thread, enum iocore_foreign what) {
+        struct affinity_mask mask;
+
+        thread->undecided = thread->narrowed = thread->settle = false;
+        thread->foreign = what == IOCORE_FOREIGN_MANUAL;
+        thread->n_pause = 0;
+        if (vhost_mask_read(state, thread->id, &mask) < 0) {
+                guest->changed = true;
+                return;
+        }
+        if (what == IOCORE_FOREIGN_CONTEST) {
+                /* The daemon sets it back; where that fails it is asked for. */
+                guest_thread_set_held(state, thread, &mask);
+                thread->asked = 0;
+                state->guests.pending = true;
+                return;
+        }
+        guest_thread_set_base(state, thread, &mask);
+        if (guest_is_leader(guest, thread))
                 release_covered(state, guest);
-        state->services->knob_changed(state->context, leader ? KIND_PROCESS_CPUS : KIND_THREAD_CPUS, object);
+}
+
+void vhost_foreign(void *userdata, const char *kind, const char *object, enum iocore_foreign what) {
+        struct vhost_state *state = userdata;
+        struct guest_thread *thread = NULL;
+        struct thread_object named;
+        bool process = strcmp(kind, KIND_PROCESS_CPUS) == 0;
+
+        if (strcmp(kind, KIND_CGROUP_CPUS) == 0 && what != IOCORE_FOREIGN_CONTEST)
+                widening_is_foreign(state, object);
+        if ((!process && strcmp(kind, KIND_THREAD_CPUS) != 0) || !thread_object_parse(object, &named, process))
+                return;
+        struct guest *guest = guests_of_thread(state, named.id, &thread);
+        if (guest && thread->start_time == named.start_time)
+                guest_thread_is_foreign(state, guest, thread, what);
 }
 
 static void set_again(struct vhost_state *state, struct guest_thread *thread) {
@@ -97,6 +131,8 @@ static void on_thread_changed(struct vhost_state *state, struct guest *guest, st
                 return;
         }
         thread->seen = *seen;
+        if (thread->undecided)
+                return;
         if (affinity_equal(&mask, &thread->held)) {
                 /* a CPU went offline or came back, or its cpuset got back what it had lost */
                 thread->settle = thread->narrowed;
@@ -118,7 +154,7 @@ static void on_thread_changed(struct vhost_state *state, struct guest *guest, st
                 schedule(&thread->n_resets, &thread->n_pause);
                 break;
         case MASK_FOREIGN:
-                give_up(state, guest, thread, &mask);
+                ask_whose(state, guest, thread);
         }
 }
 

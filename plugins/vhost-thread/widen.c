@@ -44,6 +44,17 @@ void widening_is_set(struct vhost_state *state, ino_t inode, const struct affini
                 widening->held = *held;
 }
 
+void widening_is_foreign(struct vhost_state *state, const char *object) {
+        char value[IOCORE_VALUE_MAX];
+        struct affinity_mask cpus;
+
+        if (cgroup_cpus_get(state, object, value, sizeof value) < 0 || affinity_parse(value, &cpus) < 0)
+                return; /* it is gone, or has no CPUs of its own any more: then it is forgotten when it is looked at next */
+        struct widening *widening = find_widening(state, state->cpuset_place.inode);
+        if (widening)
+                widening->base = widening->held = cpus; /* who asks for it sees that there is nothing left to give back */
+}
+
 static bool ends_with(const char *name, const char *end) {
         size_t length = strlen(name), end_length = strlen(end);
         return length >= end_length && strcmp(name + length - end_length, end) == 0;

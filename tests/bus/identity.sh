@@ -110,12 +110,18 @@ END
   is "$(get $unit org.iocore1.Unit QueuePair) $(get $unit org.iocore1.Unit Unidentified)" '1 ""' "a unit has its queue pair"
   is "$(get /org/iocore1/device/net_2etap_2dred org.iocore1.Device Kind) $(get /org/iocore1/device/net_2etap_2dred org.iocore1.Device QueuePairs)" '"net" 2' \
     "a device has its kind and the number of its queue pairs"
+  is "$(busctl --system get-property org.iocore1 /org/iocore1/queue/net_2etap_2dred_2erx org.iocore1.Queue Counters)" \
+    'a{st} 3 "bytes" 7000 "packets" 7 "drops" 2' "a queue has each counter that its kernel side has, once"
   is "$(get /org/iocore1 org.iocore1.Manager About)" '[["stock-host","discovery","one look at the start"],["stock-host","reservation","none?"]]' \
     "the plugin says how it works"
   is "$(ctl workers --json | jq -c 'map([.id, .kind, .backend, .queue_pair, .owner, .domain])')" \
     '[["t.101","net","tap-red",0,5000001,"red"],["t.102","net","tap-red",1,5000001,"red"],["t.103","","",null,5000009,"blue??[31m-whose-name-is-too-long-for-a-line"]]' "the same as JSON"
   is "$(ctl units --json | jq -c 'map([.device, .kind, .queue_pair, .unidentified])[1:]')" \
     '[["net.tap-red","net",1,""],["","",null,"the fds of process 5000009 cannot be read"]]' "and that of units"
+  is "$(get /org/iocore1/unit/t_2e102 org.iocore1.Unit State) $(get /org/iocore1/unit/t_2e102 org.iocore1.Unit Blocked)" '"manual" false' "what a hand has bound is manual"
+  is "$(get /org/iocore1/unit/t_2e103 org.iocore1.Unit State) $(get /org/iocore1/unit/t_2e103 org.iocore1.Unit Blocked)" '"active" true' "what is kept away is blocked"
+  is "$(ctl units --json | jq -c 'map([.state, .blocked])')" '[["active",false],["manual",false],["active",true]]' "the same as JSON"
+  is "$(ctl units | awk '/^t\./ { print $NF }' | tr '\n' ' ')" "active manual blocked " "and one word for each in the table"
   is "$(ctl devices --json | jq -c 'map([.id, .kind, .backend, .owner, .queue_pairs])')" '[["net.tap-red","net","tap-red",5000001,2]]' "and that of devices"
   is "$(state | jq -c '.plugins | map([.name, (.about | map(.key))])')" '[["stock-host",["discovery","reservation"]]]' "the state says how plugins work"
 

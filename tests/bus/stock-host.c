@@ -32,6 +32,20 @@ static struct iocore_device *add_device(const char *id, const char *kind, const 
         return device;
 }
 
+/* Of a tap, which counts for all of its queue pairs together. */
+static int add_queue(struct iocore_device *device) {
+        struct iocore_queue *queue = the_host.services->queue_add(the_host.context, "net.tap-red.rx");
+
+        if (!queue)
+                return -1;
+        queue->device = device;
+        queue->fields = IOCORE_QUEUE_BYTES | IOCORE_QUEUE_PACKETS | IOCORE_QUEUE_DROPS;
+        queue->bytes = 7000;
+        queue->packets = 7;
+        queue->drops = 2;
+        return 0;
+}
+
 static int add(size_t index, pid_t pid, struct iocore_device *device, int pair, const char *unidentified, const char *domain) {
         char id[IOCORE_ID_MAX];
         struct iocore_worker *worker;
@@ -49,6 +63,8 @@ static int add(size_t index, pid_t pid, struct iocore_device *device, int pair, 
         unit->owner = device ? device->owner : 5000009;
         snprintf(unit->unidentified, sizeof(unit->unidentified), "%s", unidentified);
         snprintf(unit->domain, sizeof(unit->domain), "%s", domain);
+        unit->manual = index == 1;
+        unit->blocked = index == 2;
         the_host.workers[index] = worker;
         return 0;
 }
@@ -60,7 +76,7 @@ static int open_host(const struct iocore_services *services, struct iocore_conte
         the_host.services = services;
         the_host.context = context;
         device = add_device("net.tap-red", "net", "tap-red", 5000001);
-        if (!device || add(0, 101, device, 0, "", "red") < 0 || add(1, 102, device, 1, "", "red") < 0 ||
+        if (!device || add_queue(device) < 0 || add(0, 101, device, 0, "", "red") < 0 || add(1, 102, device, 1, "", "red") < 0 ||
             add(2, 103, NULL, -1, "the fds of process 5000009 cannot be read", "blue\xff\x1b[31m-whose-name-is-too-long-for-a-line") < 0)
                 return -12;
         *ret_state = &the_host;

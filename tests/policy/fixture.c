@@ -221,7 +221,7 @@ void fixture_domain_event(struct fixture *fixture, const char *domain, const cha
         snprintf(told->detail, sizeof(told->detail), "%s", detail);
 }
 
-static void derive_cores(struct host *host) {
+static void derive_cores(struct host *host, bool contended) {
         for (size_t i = 0; i < host->n_cpus; i++) {
                 struct cpu *cpu = &host->cpus[i];
 
@@ -235,6 +235,8 @@ static void derive_cores(struct host *host) {
                         }
                 if (cpu->load > 1)
                         cpu->load = 1;
+                /* an M/M/1 queue of which each of n customers has a share */
+                cpu->wait_share = contended && cpu->n_units > 1 ? cpu->load * (double) (cpu->n_units - 1) / (double) cpu->n_units : 0;
                 cpu->load_average = cpu->io_core ? ewma(cpu->load_average, cpu->load, host->ewma_weight) : -1;
         }
 }
@@ -278,7 +280,7 @@ int fixture_epoch(struct fixture *fixture) {
         for (size_t i = 0; i < host->n_queues; i++)
                 if (host->queues[i]->load > 0)
                         host->queues[i]->sampled_epoch = host->epoch;
-        derive_cores(host);
+        derive_cores(host, fixture->contended);
         for (size_t i = 0; i < host->n_nodes; i++)
                 derive_node(host, &host->nodes[i]);
         fixture->intents.n = 0;

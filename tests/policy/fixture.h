@@ -20,6 +20,7 @@ struct fixture {
         char stopped[256]; /* "name: why; " ... */
         unsigned n_stopped, n_logged;
         char last_log[512];
+        bool contended; /* units that share a core wait for it, the more the fuller it is; otherwise nothing is known of waiting */
         const char *unavailable; /* the action that cannot be had, NULL: none */
 };
 

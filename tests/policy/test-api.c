@@ -81,7 +81,7 @@ static void every_field_of_cores_units_and_queues_can_be_read(void **state) {
                "assert(host:core(1).ours == false and host:core(7).io == false and host:core(7).load == 0)\n"
                "local u = host:unit('d.1')\n"
                "assert(u.id == 'd.1' and not u.gone and u.load == 0.5 and u.load_average == 0.5 and u.sampled and u.core == 0 and u.node == 0)\n"
-               "assert(u.domain == nil and u.backend == nil and u.worker == nil and u.bytes_per_second == 0 and u.manual == false)\n"
+               "assert(u.domain == nil and u.backend == nil and u.worker == nil and u.bytes_per_second == 0 and u.manual == false and u.blocked == false)\n"
                "assert(host:unit('d.10').core == nil)\n"
                "local q = host:queue('vq.1.0')\n"
                "assert(q.id == 'vq.1.0' and not q.gone and q.load == 0.5 and q.sampled and q.unit == 'd.1' and q.index == 0 and q.polled and q.can_poll)\n"
@@ -125,6 +125,24 @@ static void an_idle_queue_shows_no_old_rates(void **state) {
                         "    for x in host:queues { min_load = 0.4 } do error(x.id) end end end }");
         epoch(&fixture);
         fixture.host.queues[0]->n_samples = 1;
+        epoch(&fixture);
+        fixture_done(&fixture);
+}
+
+static void what_a_hand_has_bound_is_manual_and_what_the_host_keeps_away_is_blocked(void **state) {
+        struct fixture fixture;
+
+        (void) state;
+        start(&fixture, "return policy { on_epoch = function(host, p)\n"
+                        "  local function ids(f, s, c) local t = {} for o in f, s, c do t[#t + 1] = o.id end return table.concat(t, ' ') end\n"
+                        "  local function word(id) local u = host:unit(id) return tostring(u.manual) .. ' ' .. tostring(u.blocked) end\n"
+                        "  assert(word('d.1') == 'true false' and word('d.2') == 'false true' and word('d.3') == 'true false' and word('d.10') == 'false false')\n"
+                        "  assert(ids(host:units { manual = true }) == 'd.1 d.3' and ids(host:units { manual = false }) == 'd.2 d.10')\n"
+                        "  assert(ids(host:units { blocked = true }) == 'd.2' and ids(host:units { manual = false, blocked = false }) == 'd.10')\n"
+                        "  assert(not pcall(host.units, host, { blocked = 1 }) and not pcall(host.queues, host, { blocked = true })) end }");
+        fixture.host.units[0]->pub.manual = true;
+        fixture.host.units[1]->pub.blocked = true;
+        fixture.host.units[2]->state = OBJECT_MANUAL;
         epoch(&fixture);
         fixture_done(&fixture);
 }
@@ -402,6 +420,7 @@ int main(void) {
                 cmocka_unit_test(iterators_visit_each_object_once_in_natural_order),
                 cmocka_unit_test(filters_leave_out_what_does_not_match),
                 cmocka_unit_test(an_idle_queue_shows_no_old_rates),
+                cmocka_unit_test(what_a_hand_has_bound_is_manual_and_what_the_host_keeps_away_is_blocked),
                 cmocka_unit_test(workers_and_domains_can_be_read),
                 cmocka_unit_test(an_object_kept_over_epochs_stays_the_same_while_it_lives),
                 cmocka_unit_test(an_object_that_is_gone_reads_as_gone_and_never_as_freed_memory),

@@ -120,6 +120,16 @@ ctl status >/dev/null; ok $? "and the daemon goes on with the old one"
 timeout 30 "$BUILD/iocored" --config "$host/iocored.conf" >/dev/null 2>&1
 is "$?" 1 "a start with a configuration error is refused"
 cp "$host/good.conf" "$host/iocored.conf"
+printf '[plugin.cpu]\nspeed = 1\n' >>"$host/iocored.conf"
+line=$(wc -l <"$host/iocored.conf")
+timeout 30 "$BUILD/iocored" --config "$host/iocored.conf" --check-config >"$host/check.log" 2>&1
+is "$?" 1 "--check-config finds an option that its plugin does not know"
+grep -q "iocored.conf:$line: \[plugin.cpu\] speed: " "$host/check.log"; ok $? "and names file and line"
+ctl reload >"$host/check.log" 2>&1
+is "$?" 1 "a reload with such an option is refused"
+grep -q "iocored.conf:$line: \[plugin.cpu\] speed: " "$host/check.log"; ok $? "and says which it is"
+cp "$host/good.conf" "$host/iocored.conf"
+timeout 30 "$BUILD/iocored" --config "$host/iocored.conf" --check-config; ok $? "--check-config finds nothing in a good configuration"
 ctl reload >/dev/null 2>&1; ok $? "a reload of a good configuration works"
 
 # --- a policy that changes the host and then errs: what it did is put back, the others go on

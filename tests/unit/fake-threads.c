@@ -286,6 +286,37 @@ static void forget(struct fake_kernel *kernel, struct fake_want *want) {
         kernel->n_wants--;
 }
 
+/* 0: go on; -ESTALE: hands off; -EALREADY: the plugin has to think again. */
+static int check_foreign(struct fake_kernel *kernel, struct fake_want *entry, const char *live) {
+        char kind[64], object[IOCORE_NAME_MAX];
+        if (!entry || strcmp(live, entry->set_value) == 0)
+                return 0;
+        memcpy(kind, entry->kind, sizeof kind);
+        memcpy(object, entry->object, sizeof object);
+        if (kernel->foreign == IOCORE_FOREIGN_CONTEST)
+                snprintf(entry->set_value, sizeof entry->set_value, "%s", live);
+        else
+                forget(kernel, entry);
+        iocore_plugin.foreign(kernel->state, kind, object, kernel->foreign);
+        return kernel->foreign == IOCORE_FOREIGN_MANUAL ? -ESTALE : kernel->foreign == IOCORE_FOREIGN_ADOPT ? -EALREADY : 0;
+}
+
+/* As daemon/settle.c does. */
+static void look_at_changed_knob(struct fake_kernel *kernel) {
+        char kind[64], object[IOCORE_NAME_MAX], live[256], ours[256];
+        if (kernel->n_heard == kernel->context->n_knobs_changed)
+                return;
+        must(kernel->context->n_knobs_changed == kernel->n_heard + 1, "one knob changed in this turn");
+        kernel->n_heard++;
+        must(sscanf(kernel->context->last_knob_changed, "%63s %127s", kind, object) == 2, "a knob is named");
+        struct fake_want *entry = find_entry(kernel, kind, object);
+        if (!entry || find_knob(kind)->get(kernel->state, object, live, sizeof live) < 0)
+                return;
+        memcpy(ours, entry->set_value, sizeof ours);
+        if (check_foreign(kernel, entry, live) == 0)
+                (void) find_knob(kind)->set(kernel->state, object, ours, entry->set_value, sizeof entry->set_value);
+}
+
 int fake_want(struct fake_kernel *kernel, const char *kind, const char *object, const char *value) {
         const struct iocore_knob *knob = find_knob(kind);
         char live[256], really[256];
@@ -297,10 +328,9 @@ int fake_want(struct fake_kernel *kernel, const char *kind, const char *object, 
                 return r;
         struct fake_want *entry = find_entry(kernel, kind, object);
         if (strcmp(live, value) != 0) {
-                if (entry && strcmp(live, entry->set_value) != 0) {
-                        forget(kernel, entry);
-                        return -ESTALE;
-                }
+                r = check_foreign(kernel, entry, live);
+                if (r < 0)
+                        return r;
                 r = knob->set(kernel->state, object, value, really, sizeof really);
                 if (r < 0)
                         return r;
@@ -332,6 +362,7 @@ void fake_reserve(struct fake_kernel *kernel) {
 
 void fake_turn(struct fake_kernel *kernel, bool thorough) {
         must(iocore_plugin.scan(kernel->state, thorough) == 0, "scan() succeeds");
+        look_at_changed_knob(kernel);
         fake_reserve(kernel);
 }
 

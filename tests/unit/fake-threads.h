@@ -52,6 +52,8 @@ struct fake_kernel {
         size_t n_wants;
         unsigned n_asked;
         bool refuse; /* wants are heard, but not carried out */
+        enum iocore_foreign foreign; /* what is made of somebody else's change, as the daemon does */
+        unsigned n_heard;            /* of what knob_changed() told */
 };
 
 /* With a new fixture tree, eight CPUs, all online and allowed. */
@@ -76,7 +78,7 @@ void fake_link_cpuset(struct fake_kernel *kernel);
 void fake_open(struct fake_kernel *kernel);
 /* An end without a farewell. */
 void fake_close(struct fake_kernel *kernel);
-/* A turn of the daemon: scan, then reserve, with wants journaled and carried out. */
+/* A turn of the daemon: scan, what somebody else changed (one knob a turn), then reserve, with wants journaled and carried out. */
 void fake_turn(struct fake_kernel *kernel, bool thorough);
 void fake_reserve(struct fake_kernel *kernel);
 /* Plays the journal back through the open plugin, newest first, as daemon/act/restore.c does. */

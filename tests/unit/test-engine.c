@@ -42,6 +42,7 @@ struct fixture {
         enum foreign_policy foreign;
         uint64_t scan_usec; /* 0: as configured by default */
         enum mode mode;
+        bool unknown_option; /* load_another() gives the plugin one */
 };
 
 /* --- a tree with two nodes of four CPUs each --- */
@@ -141,7 +142,7 @@ static void replace_all(char ***strings, const char *value) {
         (*strings)[0] = copy(value);
 }
 
-static void start(struct fixture *fixture) {
+static struct config *configure(struct fixture *fixture) {
         struct config *config;
         char text[128];
         assert_int_equal(config_new(&config), 0);
@@ -160,7 +161,11 @@ static void start(struct fixture *fixture) {
         snprintf(text, sizeof text, "%p", (void *) &fixture->toy);
         config->options[0] = (struct config_option) { .plugin = copy("toy"), .key = copy("toy"), .value = copy(text) };
         config->n_options = 1;
-        assert_int_equal(engine_new(&fixture->engine, config), 0);
+        return config;
+}
+
+static void start(struct fixture *fixture) {
+        assert_int_equal(engine_new(&fixture->engine, configure(fixture)), 0);
         struct engine_listener listener = { .userdata = fixture, .decided = on_decided, .event = on_event, .tells_decisions = true };
         engine_set_listener(fixture->engine, &listener);
 }
@@ -253,6 +258,45 @@ static int tear_down(void **state) {
         nftw(fixture->root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
         free(fixture);
         return 0;
+}
+
+/* --- configuration --- */
+
+static int load_another(void *userdata, struct config **ret, FILE *errors) {
+        struct fixture *fixture = userdata;
+        (void) errors;
+        *ret = configure(fixture);
+        (*ret)->epoch_usec = 2 * EPOCH_USEC;
+        if (fixture->unknown_option)
+                replace(&(*ret)->options[0].key, "tyo");
+        return 0;
+}
+
+static void an_option_that_no_plugin_knows_refuses_a_start_and_leaves_the_old_configuration_at_a_reload(void **state) {
+        struct fixture *fixture = *state;
+        _cleanup_free_ char *told = NULL;
+        size_t size;
+        struct config *config;
+
+        fixture->unknown_option = true;
+        assert_int_equal(load_another(fixture, &config, stderr), 0);
+        assert_int_equal(engine_new(&fixture->engine, config), -EINVAL);
+        config_free(config);
+
+        start(fixture);
+        engine_set_loader(fixture->engine, load_another, fixture);
+        FILE *errors = open_memstream(&told, &size);
+        assert_non_null(errors);
+        uint64_t before = engine_config(fixture->engine)->epoch_usec;
+        assert_int_equal(engine_reload(fixture->engine, errors), -EINVAL);
+        fclose(errors);
+        assert_string_equal(told, "[plugin.toy] tyo: there is no such key; the plugin has toy\n");
+        assert_int_equal(n_events(fixture, "reload-failed"), 1);
+        assert_int_equal(engine_config(fixture->engine)->epoch_usec, before);
+        fixture->unknown_option = false;
+        assert_int_equal(engine_reload(fixture->engine, stderr), 0);
+        assert_int_equal(engine_config(fixture->engine)->epoch_usec, 2 * EPOCH_USEC);
+        stop(fixture);
 }
 
 /* --- announcements, messages --- */
@@ -407,6 +451,73 @@ static void a_foreign_change_may_be_adopted(void **state) {
         assert_int_equal(n_events(fixture, "foreign-change"), 1);
         stop(fixture);
         assert_int_equal(thread->mask, 0x30);
+}
+
+/* Found when it is to be set, or told by the plugin: the plugin hears what is made of it, and it is one event. */
+static void check_guest(struct fixture *fixture, enum foreign_policy policy, enum iocore_foreign what, bool told) {
+        fixture->foreign = policy;
+        start(fixture);
+        epochs(fixture, 3);
+        assert_int_equal(wish(fixture, INTENT_GROW, 3, "")->verdict, VERDICT_DONE);
+        fixture->toy.guests[1] = 0x0f;
+        if (told)
+                fixture->toy.changed = "g.1";
+        for (int i = 0; i < 11 && fixture->toy.n_foreign == 0; i++)
+                epochs(fixture, 1);
+        assert_int_equal(fixture->toy.n_foreign, 1);
+        assert_int_equal(fixture->toy.foreign, what);
+        assert_string_equal(fixture->toy.foreign_object, "g.1");
+        /* What was asked for without knowing of it is not set when it is adopted. */
+        if (!told || policy == FOREIGN_MANUAL)
+                assert_int_equal(fixture->toy.guests[1], policy == FOREIGN_CONTEST ? 0xf7 : 0x0f);
+        epochs(fixture, 22);
+        assert_int_equal(fixture->toy.guests[1], policy == FOREIGN_MANUAL ? 0x0f : 0xf7);
+        assert_int_equal(n_events(fixture, "foreign-change"), 1);
+        assert_int_equal(fixture->toy.n_foreign, 1);
+        stop(fixture);
+        assert_int_equal(fixture->toy.guests[1], policy == FOREIGN_CONTEST ? 0xff : 0x0f);
+        assert_int_equal(fixture->toy.guests[0], 0xff);
+}
+
+static void a_guest_changed_by_somebody_else_is_theirs(void **state) {
+        check_guest(*state, FOREIGN_MANUAL, IOCORE_FOREIGN_MANUAL, false);
+}
+
+static void a_guest_changed_by_somebody_else_may_be_adopted(void **state) {
+        check_guest(*state, FOREIGN_ADOPT, IOCORE_FOREIGN_ADOPT, false);
+}
+
+static void a_guest_changed_by_somebody_else_may_be_contested(void **state) {
+        check_guest(*state, FOREIGN_CONTEST, IOCORE_FOREIGN_CONTEST, false);
+}
+
+static void what_its_plugin_tells_of_a_guest_is_theirs(void **state) {
+        check_guest(*state, FOREIGN_MANUAL, IOCORE_FOREIGN_MANUAL, true);
+}
+
+static void what_its_plugin_tells_of_a_guest_may_be_adopted(void **state) {
+        check_guest(*state, FOREIGN_ADOPT, IOCORE_FOREIGN_ADOPT, true);
+}
+
+static void what_its_plugin_tells_of_a_guest_may_be_contested(void **state) {
+        check_guest(*state, FOREIGN_CONTEST, IOCORE_FOREIGN_CONTEST, true);
+}
+
+static void a_change_that_cannot_be_undone_now_is_one_event_all_the_same(void **state) {
+        struct fixture *fixture = *state;
+        fixture->foreign = FOREIGN_CONTEST;
+        start(fixture);
+        epochs(fixture, 3);
+        assert_int_equal(wish(fixture, INTENT_GROW, 3, "")->verdict, VERDICT_DONE);
+        fixture->toy.guests[1] = 0x0f;
+        fixture->toy.guests_error = -EBUSY;
+        epochs(fixture, 100);
+        fixture->toy.guests_error = 0;
+        epochs(fixture, 200);
+        assert_int_equal(fixture->toy.guests[1], 0xf7);
+        assert_int_equal(n_events(fixture, "foreign-change"), 1);
+        stop(fixture);
+        assert_int_equal(fixture->toy.guests[1], 0xff);
 }
 
 /* --- CPUs that come and go --- */
@@ -713,12 +824,20 @@ int main(void) {
                 TEST(plugins_are_asked_what_announced_itself_in_each_epoch_until_they_fail),
                 TEST(what_a_plugin_tells_is_one_event_until_it_is_over),
                 TEST(guests_leave_an_io_core_and_get_it_back),
+                TEST(an_option_that_no_plugin_knows_refuses_a_start_and_leaves_the_old_configuration_at_a_reload),
                 cmocka_unit_test_setup_teardown(guests_leave_an_io_core_and_get_it_back, set_up_paused, tear_down),
                 TEST_POLICIES(observing_changes_nothing),
                 TEST_POLICIES(without_rights_nothing_is_changed_and_no_other_mode_taken),
                 TEST_POLICIES(a_foreign_taskset_on_a_worker_is_noticed_without_a_write_and_left_alone),
                 TEST_POLICIES(a_foreign_change_may_be_contested),
                 TEST_POLICIES(a_foreign_change_may_be_adopted),
+                TEST(a_guest_changed_by_somebody_else_is_theirs),
+                TEST(a_guest_changed_by_somebody_else_may_be_adopted),
+                TEST(a_guest_changed_by_somebody_else_may_be_contested),
+                TEST(what_its_plugin_tells_of_a_guest_is_theirs),
+                TEST(what_its_plugin_tells_of_a_guest_may_be_adopted),
+                TEST(what_its_plugin_tells_of_a_guest_may_be_contested),
+                TEST(a_change_that_cannot_be_undone_now_is_one_event_all_the_same),
                 TEST_POLICIES(units_of_an_io_core_that_goes_offline_move_and_it_may_serve_again),
                 TEST(units_go_home_when_no_other_core_is_there),
                 TEST(a_restore_after_a_crash_knows_the_kernel_s_own_changes),

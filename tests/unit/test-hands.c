@@ -332,6 +332,123 @@ static void a_leader_changed_by_hand_does_not_take_along_what_was_born_with_its_
         assert_int_equal(born->mask, 0xff);
 }
 
+static void a_change_by_hand_may_be_adopted(void **test_state) {
+        struct world *world = reserved(test_state);
+        world->kernel->foreign = IOCORE_FOREIGN_ADOPT;
+        fake_taskset(world->vcpu, 0xf0);
+        fake_turn(world->kernel, false);
+        assert_int_equal(world->kernel->context->n_knobs_changed, 1);
+        assert_int_equal(world->vcpu->mask, 0x70); /* it has to leave the I/O core like any other */
+        fake_core(world->kernel, 6, true);
+        fake_reserve(world->kernel);
+        assert_int_equal(world->vcpu->mask, 0x30);
+        fake_core(world->kernel, 6, false);
+        fake_core(world->kernel, 7, false);
+        fake_reserve(world->kernel);
+        assert_int_equal(world->vcpu->mask, 0xf0); /* and returns to what was adopted */
+        assert_int_equal(world->leader->mask, 0xff);
+        assert_int_equal(world->kernel->n_wants, 0);
+        assert_int_equal(world->kernel->context->n_knobs_changed, 1);
+}
+
+static void an_adopted_change_is_what_a_restore_leaves(void **test_state) {
+        struct world *world = reserved(test_state);
+        world->kernel->foreign = IOCORE_FOREIGN_ADOPT;
+        fake_taskset(world->vcpu, 0xf0);
+        fake_turn(world->kernel, false);
+        fake_taskset(world->leader, 0x8f);
+        fake_turn(world->kernel, false);
+        assert_int_equal(world->leader->mask, 0x0f);
+        fake_close(world->kernel);
+        fake_open(world->kernel);
+        fake_restore(world->kernel);
+        assert_int_equal(world->vcpu->mask, 0xf0);
+        assert_int_equal(world->leader->mask, 0x8f);
+}
+
+/* The daemon sees it before the plugin's scan does, when the I/O cores change just then. */
+static void a_change_that_is_found_when_a_thread_is_to_be_set_counts_all_the_same(void **test_state) {
+        struct world *world = reserved(test_state);
+        world->kernel->foreign = IOCORE_FOREIGN_ADOPT;
+        fake_taskset(world->vcpu, 0xf0);
+        fake_core(world->kernel, 7, false);
+        fake_reserve(world->kernel);
+        assert_int_equal(world->vcpu->mask, 0xf0); /* not 0xff, which it had before */
+        fake_turn(world->kernel, false);
+        assert_int_equal(world->vcpu->mask, 0xf0);
+        fake_core(world->kernel, 7, true);
+        fake_reserve(world->kernel);
+        assert_int_equal(world->vcpu->mask, 0x70);
+
+        world->kernel->foreign = IOCORE_FOREIGN_MANUAL;
+        fake_taskset(world->vcpu, 0x3c);
+        fake_core(world->kernel, 5, true);
+        fake_reserve(world->kernel);
+        unsigned n_asked = world->kernel->n_asked;
+        fake_turn(world->kernel, true);
+        fake_turn(world->kernel, true);
+        assert_int_equal(world->vcpu->mask, 0x3c);
+        assert_int_equal(world->kernel->n_asked, n_asked);
+        assert_int_equal(world->kernel->context->n_knobs_changed, 0);
+}
+
+static void a_change_by_hand_may_be_contested(void **test_state) {
+        struct world *world = reserved(test_state);
+        struct fake_thread *born = fake_clone(world->kernel, world->leader, "worker", FAKE_PLAIN);
+        world->kernel->foreign = IOCORE_FOREIGN_CONTEST;
+        static const uint64_t masks[] = { 0xf0, 0xff };
+        guests_process_changed(world->kernel->state, world->leader->id);
+        fake_turn(world->kernel, false);
+        for (unsigned i = 0; i < 2; i++) {
+                world->vcpu->mask = masks[i];
+                fake_turn(world->kernel, false);
+                assert_int_equal(world->vcpu->mask, 0x7f);
+                world->leader->mask = masks[i];
+                fake_turn(world->kernel, false);
+                assert_int_equal(world->leader->mask, 0x7f);
+                assert_int_equal(world->kernel->context->n_knobs_changed, 2 * (i + 1));
+        }
+        assert_int_equal(born->mask, 0x7f);
+        fake_core(world->kernel, 6, true);
+        fake_reserve(world->kernel);
+        assert_int_equal(world->vcpu->mask, 0x3f);
+        assert_int_equal(world->leader->mask, 0x3f);
+        fake_core(world->kernel, 6, false);
+        fake_core(world->kernel, 7, false);
+        fake_reserve(world->kernel);
+        assert_int_equal(world->vcpu->mask, 0xff); /* what it had before iocored, not what was contested */
+        assert_int_equal(world->leader->mask, 0xff);
+        assert_int_equal(born->mask, 0xff);
+        assert_int_equal(world->kernel->n_wants, 0);
+}
+
+static void what_could_not_be_set_back_is_asked_for_when_it_can(void **test_state) {
+        struct world *world = reserved(test_state);
+        world->kernel->foreign = IOCORE_FOREIGN_CONTEST;
+        fake_taskset(world->vcpu, 0xf0);
+        world->vcpu->refuses = true;
+        fake_turn(world->kernel, false);
+        assert_int_equal(world->vcpu->mask, 0xf0);
+        world->vcpu->refuses = false;
+        fake_turn(world->kernel, true);
+        assert_int_equal(world->vcpu->mask, 0x7f);
+        fake_restore(world->kernel);
+        assert_int_equal(world->vcpu->mask, 0xff);
+}
+
+static void what_the_daemon_says_nothing_about_is_left_alone(void **test_state) {
+        struct world *world = reserved(test_state);
+        world->kernel->foreign = IOCORE_FOREIGN_CONTEST;
+        world->kernel->n_wants = 0; /* its journal knows nothing of it */
+        fake_taskset(world->vcpu, 0xf0);
+        unsigned n_asked = world->kernel->n_asked;
+        for (int i = 0; i < 3; i++)
+                fake_turn(world->kernel, true);
+        assert_int_equal(world->vcpu->mask, 0xf0);
+        assert_int_equal(world->kernel->n_asked, n_asked);
+        assert_int_equal(world->kernel->context->n_knobs_changed, 1);
+}
+
 static void a_worker_changed_by_hand_is_told(void **test_state) {
         struct world *world = reserved(test_state);
         char object[64];
@@ -559,6 +676,33 @@ static void a_widened_cpuset_is_put_back_by_who_knows_only_the_journal_on_an_old
 static void a_widened_cpuset_is_put_back_by_who_knows_only_the_journal_on_a_new_kernel(void **test_state) {
         widen_and_narrow(*test_state, false);
         restore_blindly(*test_state);
+}
+
+static void a_cpuset_that_somebody_else_widened_is_left_as_they_have_it(void **test_state) {
+        struct world *world = *test_state;
+        static const struct {
+                enum iocore_foreign setting;
+                uint64_t cpus;
+                const char *list;
+        } cases[] = { { IOCORE_FOREIGN_ADOPT, 0x5f, "0-4,6" }, { IOCORE_FOREIGN_MANUAL, 0x7f, "0-6" } };
+        char object[32];
+        snprintf(object, sizeof object, "t.%d", (int) world->worker->id);
+        widen_and_narrow(world, false);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                world->kernel->foreign = cases[i].setting;
+                fake_set_cpuset(world->kernel, cases[i].cpus);
+                assert_int_equal(fake_want(world->kernel, "unit.place", object, "0-3"), 0);
+                for (int n = 0; n < 2; n++)
+                        fake_turn(world->kernel, true);
+                assert_string_equal(fixture_read(world->kernel->context, "/sys/fs/cgroup/vm/cpuset.cpus"), cases[i].list);
+                assert_null(((struct vhost_state *) world->kernel->state)->widenings);
+                /* it lacks the CPU once more, and is widened from there */
+                fake_set_cpuset(world->kernel, 0x1f);
+                assert_int_equal(prepare(world, 6), 0);
+                assert_int_equal(fake_place(world->kernel, world->worker, 6), 0);
+        }
+        fake_restore(world->kernel);
+        assert_string_equal(fixture_read(world->kernel->context, "/sys/fs/cgroup/vm/cpuset.cpus"), "0-4");
 }
 
 static void systemds_own_levels_are_never_written(void **test_state) {
@@ -800,6 +944,12 @@ int main(void) {
                 TEST(a_worker_born_meanwhile_gets_its_owners_mask_before_it_is_placed),
                 TEST(what_a_vcpu_thread_made_gets_that_threads_mask_back),
                 TEST(a_change_by_hand_is_told_and_not_touched_again),
+                TEST(a_change_by_hand_may_be_adopted),
+                TEST(an_adopted_change_is_what_a_restore_leaves),
+                TEST(a_change_that_is_found_when_a_thread_is_to_be_set_counts_all_the_same),
+                TEST(a_change_by_hand_may_be_contested),
+                TEST(what_could_not_be_set_back_is_asked_for_when_it_can),
+                TEST(what_the_daemon_says_nothing_about_is_left_alone),
                 TEST(a_leader_changed_by_hand_does_not_take_along_what_was_born_with_its_mask),
                 TEST(a_worker_changed_by_hand_is_told),
                 TEST(what_a_cpuset_change_reset_is_set_again),
@@ -815,6 +965,7 @@ int main(void) {
                 TEST(a_cpuset_is_widened_and_narrowed_again_by_a_new_kernel),
                 TEST(a_widened_cpuset_is_put_back_by_who_knows_only_the_journal_on_an_old_kernel),
                 TEST(a_widened_cpuset_is_put_back_by_who_knows_only_the_journal_on_a_new_kernel),
+                TEST(a_cpuset_that_somebody_else_widened_is_left_as_they_have_it),
                 TEST(systemds_own_levels_are_never_written),
                 TEST(a_worker_kept_by_its_cpuset_is_blocked_until_that_changes),
                 TEST(parents_are_widened_before_their_children),

@@ -16,6 +16,7 @@
 #include "daemon/cleanup.h"
 #include "daemon/log.h"
 #include "daemon/plugin-loader.h"
+#include "daemon/plugin-options.h"
 
 struct fixture {
         char directory[64]; /* of everything */
@@ -383,6 +384,103 @@ static void no_directory_is_no_plugin(void **state) {
         fixture_free(fixture);
 }
 
+/* --- options: what the configuration says to plugins --- */
+
+/* Checks a configuration of this text, with the fixture's directory of plugins, and compares what is told ("DIR" stands for that directory). */
+static void assert_options(const struct fixture *fixture, const char *text, int expected, const char *told) {
+        _cleanup_(config_freep) struct config *config = NULL;
+        _cleanup_(plugin_set_freep) struct plugin_set *set = NULL;
+        _cleanup_free_ char *errors = NULL;
+        size_t size = 0;
+        char whole[1024], wanted[512];
+        const char *directory = strstr(told, "DIR");
+        int n = snprintf(whole, sizeof whole, "%s[daemon]\nplugin-directory=%s\n", text, fixture->plugins);
+        FILE *file = fmemopen(whole, (size_t) n, "r"), *stream = open_memstream(&errors, &size);
+        assert_true(file && stream);
+        assert_int_equal(config_load_file(&config, file, "x.conf", stream), 0);
+        assert_int_equal(plugin_set_load(&set, config), 0);
+        assert_int_equal(plugin_options_check(set, config, stream), expected);
+        fclose(file);
+        fclose(stream);
+        snprintf(wanted, sizeof wanted, "%.*s%s%s", directory ? (int) (directory - told) : (int) strlen(told), told, directory ? fixture->plugins : "",
+                 directory ? directory + 3 : "");
+        assert_string_equal(errors, wanted);
+}
+
+static void a_key_that_its_plugin_does_not_know_is_told_with_file_and_line(void **state) {
+        struct fixture *fixture = fixture_new(*state);
+        install_sample(fixture, *state);
+        assert_options(fixture, "[plugin.sample]\ndirectory=/x\n", 0, "");
+        assert_options(fixture, "[plugin.sample]\n\ndirectroy=/x\ndirectory=/y\nDirectory=/z\n", -EINVAL,
+                       "x.conf:3: [plugin.sample] directroy: there is no such key; the plugin has directory\n"
+                       "x.conf:5: [plugin.sample] Directory: there is no such key; the plugin has directory\n");
+        /* given again: where it was given last */
+        assert_options(fixture, "[plugin.sample]\ndir=1\ndir=2\n", -EINVAL, "x.conf:3: [plugin.sample] dir: there is no such key; the plugin has directory\n");
+        fixture_free(fixture);
+}
+
+static void keys_of_which_only_the_end_is_fixed_may_have_any_name_before_it(void **state) {
+        struct fixture *fixture = fixture_new(*state);
+        install(fixture, *state, "sample", "s|{ \"directory\", \"where.*|{ \"*.cpu\", \"\" }, { \"path\", \"\" },|");
+        assert_options(fixture, "[plugin.sample]\na.cpu=1\na.b.cpu=1\npath=/\n", 0, "");
+        assert_options(fixture, "[plugin.sample]\n.cpu=1\n", -EINVAL, "x.conf:2: [plugin.sample] .cpu: there is no such key; the plugin has *.cpu, path\n");
+        assert_options(fixture, "[plugin.sample]\na.cpus=1\n", -EINVAL, "x.conf:2: [plugin.sample] a.cpus: there is no such key; the plugin has *.cpu, path\n");
+        assert_options(fixture, "[plugin.sample]\na.path=1\n", -EINVAL, "x.conf:2: [plugin.sample] a.path: there is no such key; the plugin has *.cpu, path\n");
+        fixture_free(fixture);
+}
+
+static void options_of_a_plugin_that_does_not_say_what_it_knows_are_not_checked(void **state) {
+        struct fixture *fixture = fixture_new(*state);
+        install(fixture, *state, "sample", "s/\\.size = sizeof iocore_plugin/.size = offsetof(struct iocore_plugin, options)/");
+        assert_options(fixture, "[plugin.sample]\nanything=1\n", 0, "");
+        install(fixture, *state, "sample", "/\\.options = options,/d");
+        assert_options(fixture, "[plugin.sample]\nanything=1\n", 0, "");
+        install(fixture, *state, "sample", "/{ \"directory\", \"where/d");
+        assert_options(fixture, "[plugin.sample]\nanything=1\n", -EINVAL, "x.conf:2: [plugin.sample] anything: there is no such key; the plugin has none\n");
+        fixture_free(fixture);
+}
+
+static void the_section_of_a_plugin_that_is_not_there_is_told_and_of_one_that_is_not_used_is_not(void **state) {
+        struct fixture *fixture = fixture_new(*state);
+        install_sample(fixture, *state);
+        assert_options(fixture, "[plugin.smaple]\na=1\nb=1\n[plugin.sample]\ndirectory=/\n", 0,
+                       "x.conf:2: [plugin.smaple] there is no such plugin in DIR: the section means nothing\n");
+        assert_options(fixture, "[plugin.sample]\na=1\n[daemon]\nplugins=other\n", 0, "");
+        fixture_free(fixture);
+}
+
+/* What the plugins that are installed know is what iocored.conf(5) explains. */
+static void the_manual_has_every_option_of_every_plugin(void **state) {
+        (void) state;
+        _cleanup_(plugin_set_freep) struct plugin_set *set = NULL;
+        char manual[65536];
+        FILE *file = fopen(SOURCE_DIR "/man/iocored.conf.5", "r");
+        assert_non_null(file);
+        size_t n = fread(manual, 1, sizeof manual - 1, file), n_options = 0, n_plugins = 0;
+        assert_true(feof(file));
+        fclose(file);
+        manual[n] = '\0';
+        struct config config = { .plugin_directory = (char *) BUILD_DIR "/.libs" };
+        assert_int_equal(plugin_set_load(&set, &config), 0);
+        for (size_t i = 0; i < plugin_set_size(set); i++) {
+                const struct plugin_info *info = plugin_set_info(set, i);
+                assert_string_equal(info->reason, "");
+                assert_non_null(info->options);
+                n_plugins++;
+                for (const struct iocore_option *option = info->options; option->name; option++, n_options++) {
+                        char item[128], others[128];
+                        assert_true(option->doc && *option->doc);
+                        /* "*.kind" is "PATTERN.kind" there, in an item of its own or in one with others */
+                        bool any = option->name[0] == '*';
+                        snprintf(item, sizeof item, any ? "It Ar PATTERN Ns Cm %s" : "It Cm %s No of %s\n", option->name + any, info->name);
+                        snprintf(others, sizeof others, ", Ar PATTERN Ns Cm %s ", option->name + any);
+                        if (!strstr(manual, item) && !(any && strstr(manual, others)))
+                                fail_msg("no paragraph of [plugin.%s] %s", info->name, option->name);
+                }
+        }
+        assert_true(n_plugins >= 5 && n_options >= 13);
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_plugin_built_out_of_tree_is_opened_and_fills_the_model),
@@ -399,6 +497,11 @@ int main(void) {
                 cmocka_unit_test(a_newer_plugin_is_used_as_far_as_it_is_known),
                 cmocka_unit_test(a_file_that_others_could_have_written_is_not_loaded),
                 cmocka_unit_test(no_directory_is_no_plugin),
+                cmocka_unit_test(a_key_that_its_plugin_does_not_know_is_told_with_file_and_line),
+                cmocka_unit_test(keys_of_which_only_the_end_is_fixed_may_have_any_name_before_it),
+                cmocka_unit_test(options_of_a_plugin_that_does_not_say_what_it_knows_are_not_checked),
+                cmocka_unit_test(the_section_of_a_plugin_that_is_not_there_is_told_and_of_one_that_is_not_used_is_not),
+                cmocka_unit_test(the_manual_has_every_option_of_every_plugin),
         };
         return cmocka_run_group_tests(tests, build_sample, remove_sample);
 }

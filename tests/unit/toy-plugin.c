@@ -58,8 +58,8 @@ static int cpus_get(void *state, const char *object, char *ret, size_t size) {
 static int cpus_set(void *state, const char *object, const char *value, char *ret, size_t size) {
         struct toy *toy = state;
         int mask = parse(value);
-        if (mask < 0)
-                return mask;
+        if (mask < 0 || toy->guests_error < 0)
+                return mask < 0 ? mask : toy->guests_error;
         toy->n_writes++;
         toy->guests[atoi(object + 2)] = (unsigned char) mask;
         return format((unsigned char) mask, ret, size);
@@ -101,6 +101,11 @@ static int announced(void *state) {
         struct toy *toy = state;
         int n = 0;
         toy->n_announced++;
+        if (toy->changed) {
+                toy->services->knob_changed(toy->context, "toy.cpus", toy->changed);
+                toy->changed = NULL;
+                n = 1;
+        }
         for (unsigned i = 0; toy->announces && i < TOY_THREADS; i++)
                 if (toy->threads[i].exists != (toy->threads[i].unit != NULL)) {
                         look_at_thread(toy, i);
@@ -167,6 +172,15 @@ static int reserve(void *state, iocore_want want, void *userdata) {
         return 0;
 }
 
+static void foreign(void *state, const char *kind, const char *object, enum iocore_foreign what) {
+        struct toy *toy = state;
+        if (strcmp(kind, "toy.cpus") != 0)
+                return;
+        toy->n_foreign++;
+        toy->foreign = what;
+        snprintf(toy->foreign_object, sizeof toy->foreign_object, "%s", object);
+}
+
 static const char *unavailable(void *state, const char *kind) {
         const struct toy *toy = state;
         if (strcmp(kind, "rights") == 0 || (toy->rights && strcmp(kind, "unit.place") == 0))
@@ -208,8 +222,12 @@ static const struct iocore_knob knobs[] = {
         { "toy.cpus", "", cpus_get, cpus_set },
 };
 
+static const struct iocore_option options[] = { { "toy", "address of the made-up host" }, { NULL, NULL } };
+
 __attribute__((visibility("default"))) const struct iocore_plugin iocore_plugin = {
         .abi = IOCORE_PLUGIN_ABI, .size = sizeof(struct iocore_plugin), .name = "toy", .doc = "a made-up stock host", .provides = "vhost",
         .probe = probe, .open = open_toy, .close = close_toy, .scan = scan, .sample_workers = sample_workers, .knobs = knobs, .n_knobs = 2,
         .place = place, .core_add = core_add, .core_remove = core_remove, .unavailable = unavailable, .announced = announced, .reserve = reserve,
+        .options = options,
+        .foreign = foreign,
 };

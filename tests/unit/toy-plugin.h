@@ -30,6 +30,11 @@ struct toy {
         int announced_error;
         const char *rights;       /* what unavailable() says of "rights" */
         const char *told;         /* of the object "toy", at each scan */
+        int guests_error;         /* what setting toy.cpus fails with; 0: nothing */
+        const char *changed;      /* the object whose toy.cpus is said to be changed, in the next epoch */
+        unsigned n_foreign;       /* calls of foreign(), and the last of them */
+        enum iocore_foreign foreign;
+        char foreign_object[16];
         uint64_t clock;           /* ns */
         bool cores[TOY_CPUS];
         unsigned n_announced, n_scans, n_reserved, n_writes, n_core_changes;

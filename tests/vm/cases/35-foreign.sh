@@ -15,11 +15,14 @@ holds "the workers are gathered" wait_until 60 all_bound
 
 id=$(worker_of b)
 taskset -cp 2-3 "$id" > /dev/null
-noticed() { grep -q "\"kind\":[[:space:]]*\"foreign-change\",[[:space:]]*\"object\":[[:space:]]*\"t.$id\"" "$WORK/events"; }
+# The device of a worker has the same name: "device-added" may be told of it, too.
+n_told() { jq -s --arg id "t.$id" '[.[] | select(.kind == "foreign-change" and .object == $id)] | length' "$WORK/events"; }
+noticed() { [ "$(n_told)" -gt 0 ]; }
 holds "a taskset by somebody else is told as an event" wait_until 20 noticed
 diag "$(grep foreign-change "$WORK/events")"
 manual() { iocorectl units --json | jq -e --arg id "t.$id" 'any(.[]; .id == $id and .state == "manual")' > /dev/null; }
 holds "and the worker is manual" wait_until 10 manual
+is "$(n_told)" 1 "and told once"
 
 # Reason to move it: its core gets full, and then there is one more.
 for name in a b c; do tell_load "$name" load 0.35; done
@@ -29,6 +32,7 @@ passed() { [ "$(epoch)" -ge "$end" ]; }
 wait_until 120 passed
 is "$(cpus_of "$id")" 2-3 "it is not touched again in 20 epochs"
 holds "it is still manual" manual
+is "$(n_told)" 1 "and not told again"
 stop_daemon TERM
 is "$daemon_status" 0 "iocored ends well"
 is "$(cpus_of "$id")" 2-3 "nor is it touched at the end"
