@@ -571,6 +571,8 @@ static void the_mount_of_the_cpuset_controller_is_found(void **test_state) {
         assert_false(mount.v1);
         assert_string_equal(mount.path, "/sys/fs/cgroup");
         assert_string_equal(mount.root, "/");
+        assert_true(cpuset_parse_mounts("30 20 0:26 / /a\\040b\\1x4\\9 rw - cgroup2 cgroup2 rw\n", &mount));
+        assert_string_equal(mount.path, "/a b\\1x4\\9"); /* only three octal digits stand for a character */
         /* hybrid: v1 has it; the order does not matter */
         assert_true(cpuset_parse_mounts("31 20 0:27 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n"
                                         "32 20 0:28 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n"
