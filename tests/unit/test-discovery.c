@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -282,6 +283,23 @@ static void however_often_events_are_lost_everything_is_not_looked_at_all_the_ti
         put_kernel_thread(fixture, 120, "vhost-100", 1234);
         fixture->state->looked_everywhere = 0;
         assert_int_equal(announced(fixture), 1); /* but it is not forgotten */
+}
+
+static void a_look_at_everything_that_takes_long_is_rare(void **test_state) {
+        struct fixture *fixture = *test_state;
+        struct timespec now;
+        connect_plugin(fixture);
+        put_kernel_thread(fixture, 120, "vhost-100", 1234);
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        /* as on a host with ten thousands of threads, 5 s ago */
+        fixture->state->look_took = 1000000;
+        fixture->state->looked_everywhere = (uint64_t) now.tv_sec * 1000000u - 5000000u;
+        tell_error(fixture, -ENOBUFS);
+        assert_int_equal(announced(fixture), 0);
+        fixture->state->look_took = 200000;
+        assert_int_equal(announced(fixture), 1);
+        assert_non_null(fake_worker(fixture->context, "t.120"));
+        assert_true(fixture->state->look_took != 200000); /* measured anew */
 }
 
 static void an_unnamed_thread_whose_event_was_lost_is_found_too(void **test_state) {
@@ -763,6 +781,7 @@ int main(void) {
                 TEST(more_unnamed_threads_than_can_be_remembered_are_found_by_one_look_at_everything),
                 TEST(lost_events_cost_one_look_at_everything),
                 TEST(however_often_events_are_lost_everything_is_not_looked_at_all_the_time),
+                TEST(a_look_at_everything_that_takes_long_is_rare),
                 TEST(an_unnamed_thread_whose_event_was_lost_is_found_too),
                 TEST(with_a_connector_only_a_thorough_scan_searches),
                 TEST(a_worker_that_ended_leaves_the_model_with_the_next_epoch),
