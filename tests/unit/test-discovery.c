@@ -240,6 +240,41 @@ static void a_kernel_thread_that_never_gets_a_name_is_given_up(void **test_state
         assert_in_range(n, 3, LOOKS + 2);
 }
 
+/* A worker of the kernel's goes to its creator's cgroup when it first runs: before that it would be given a place in the wrong one. */
+static void a_kernel_thread_that_is_not_in_its_creators_cgroup_yet_is_looked_at_again(void **test_state) {
+        struct fixture *fixture = *test_state;
+        connect_plugin(fixture);
+        fixture_write(fixture->context, "/proc/100/cgroup", "0::/machine.slice/vm\n");
+        fixture_write(fixture->context, "/proc/120/cgroup", "0::/\n");
+        put_kernel_thread(fixture, 120, "vhost-100", 1234);
+        tell_born(fixture, 120, 120);
+        assert_int_equal(announced(fixture), 0);
+        assert_int_equal(announced(fixture), 0);
+        assert_int_equal(fixture->context->n_workers, 0);
+        fixture_write(fixture->context, "/proc/120/cgroup", "0::/machine.slice/vm\n");
+        assert_int_equal(announced(fixture), 1);
+        assert_non_null(fake_worker(fixture->context, "t.120"));
+}
+
+static void a_kernel_thread_that_stays_out_of_its_creators_cgroup_is_a_worker_all_the_same(void **test_state) {
+        struct fixture *fixture = *test_state;
+        unsigned n = 1;
+        connect_plugin(fixture);
+        fixture_write(fixture->context, "/proc/100/cgroup", "0::/moved\n");
+        fixture_write(fixture->context, "/proc/120/cgroup", "0::/\n");
+        put_kernel_thread(fixture, 120, "vhost-100", 1234);
+        tell_born(fixture, 120, 120);
+        while (announced(fixture) == 0 && n < 100)
+                n++;
+        assert_in_range(n, 3, LOOKS + 1);
+        assert_non_null(fake_worker(fixture->context, "t.120"));
+        /* and one that is old when it is found is not waited for */
+        fixture_write(fixture->context, "/proc/121/cgroup", "0::/\n");
+        put_kernel_thread(fixture, 121, "vhost-100", 1235);
+        scan(fixture, true);
+        assert_non_null(fake_worker(fixture->context, "t.121"));
+}
+
 static void more_unnamed_threads_than_can_be_remembered_are_found_by_one_look_at_everything(void **test_state) {
         struct fixture *fixture = *test_state;
         connect_plugin(fixture);
@@ -778,6 +813,8 @@ int main(void) {
                 TEST(a_thread_is_a_worker_by_its_flags_not_by_its_event),
                 TEST(a_kernel_thread_that_has_no_name_yet_is_looked_at_again),
                 TEST(a_kernel_thread_that_never_gets_a_name_is_given_up),
+                TEST(a_kernel_thread_that_is_not_in_its_creators_cgroup_yet_is_looked_at_again),
+                TEST(a_kernel_thread_that_stays_out_of_its_creators_cgroup_is_a_worker_all_the_same),
                 TEST(more_unnamed_threads_than_can_be_remembered_are_found_by_one_look_at_everything),
                 TEST(lost_events_cost_one_look_at_everything),
                 TEST(however_often_events_are_lost_everything_is_not_looked_at_all_the_time),
