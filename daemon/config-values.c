@@ -12,7 +12,7 @@
 #include "cleanup.h"
 #include "config-values.h"
 #include "config.h"
-#include "daemon/host/topology.h"
+#include "daemon/host/cpu-list.h"
 
 #define WHITESPACE " \t"
 

@@ -48,7 +48,7 @@ struct engine {
         unsigned n_quiet;           /* epochs in a row in which there was nothing to decide about */
         bool scan_wanted; /* a plugin's fd or a failed step says that the picture is old */
         bool settle_wanted; /* I/O cores, their units or the threads that must leave them may have changed: plugins are asked what they want to be set */
-        unsigned n_refusals_told; /* while settling */
+        unsigned n_refusals; /* of wishes of plugins, since the epoch (or what a client asked for) began */
 };
 
 uint64_t monotonic_usec(void);
@@ -73,6 +73,8 @@ void engine_watch_idle_cores(struct engine *engine);
 void engine_settle(struct engine *engine);
 /* See actor.on_refused. `userdata`: the engine. */
 void engine_tell_refused(void *userdata, const char *kind, const char *object, const char *value, int error, bool unannounced);
+/* At the end of an epoch: those that were too many to be told one by one. */
+void engine_tell_further_refusals(struct engine *engine);
 /* Ends trials that are over: keeps or undoes. */
 void engine_judge(struct engine *engine);
 

@@ -278,6 +278,7 @@ void engine_epoch(struct engine *engine, uint64_t now_usec) {
         engine_watch_idle_cores(engine);
         if (engine->settle_wanted && engine->mode == MODE_ACTIVE)
                 engine_settle(engine);
+        engine_tell_further_refusals(engine);
 
         struct engine_statistics *statistics = &engine->statistics;
         statistics->epochs++;
@@ -301,6 +302,7 @@ int engine_submit(struct engine *engine, const struct intent *intent, const stru
         carry_out_plan(engine, &plan, &entry);
         if (engine->settle_wanted && engine->mode != MODE_OBSERVE)
                 engine_settle(engine);
+        engine_tell_further_refusals(engine);
         /* What the client changed is in the model's derived part at once, not only after the next epoch. */
         host_derive(engine->host);
         if (!entry)

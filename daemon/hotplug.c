@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "daemon/host/cpu-list.h"
 #include "daemon/act/hands.h"
 #include "engine-private.h"
 #include "log.h"

@@ -11,7 +11,7 @@
 #include "engine-private.h"
 #include "log.h"
 
-/* How many wishes of plugins that could not be set are told by name; of further ones the number is in the summary. */
+/* How many wishes of plugins that could not be set are told by name in one epoch; of further ones the number: a host may have thousands of threads that all resist. */
 #define REFUSALS_TOLD_MAX 8
 
 void engine_hear_announcements(struct engine *engine) {
@@ -126,9 +126,21 @@ void engine_tell_refused(void *userdata, const char *kind, const char *object, c
         snprintf(text, sizeof text, "cannot be set to %.100s: %s%s", value,
                  unannounced ? "the journal, without which it could not be put back, cannot be written: " : "",
                  error == -EOPNOTSUPP ? "the kernel leaves it as it is" : strerrordesc_np(-error) ?: "unknown error");
-        if (engine->n_refusals_told++ < REFUSALS_TOLD_MAX)
-                log_warning("%s %s.", name, text);
+        if (engine->n_refusals++ >= REFUSALS_TOLD_MAX)
+                return;
+        log_warning("%s %s.", name, text);
         engine_tell(engine, "not-reserved", name, text);
+}
+
+void engine_tell_further_refusals(struct engine *engine) {
+        char text[IOCORE_REASON_MAX];
+        unsigned n = engine->n_refusals;
+        engine->n_refusals = 0;
+        if (n <= REFUSALS_TOLD_MAX)
+                return;
+        snprintf(text, sizeof text, "%u more could not be set", n - REFUSALS_TOLD_MAX);
+        log_warning("Reservation of I/O cores: %s.", text);
+        engine_tell(engine, "not-reserved", "", text);
 }
 
 static void list_io_cores(const struct host *host, char *ret, size_t size) {
@@ -159,13 +171,10 @@ static void tell_reserved(struct engine *engine, const struct reservation_report
 void engine_settle(struct engine *engine) {
         struct reservation_report report;
         engine->settle_wanted = false;
-        engine->n_refusals_told = 0;
         engine_read_notices(engine); /* what somebody else changed is theirs before anything is asked for */
         int r = reservation_settle(&engine->actor, "reservation", &report);
         if (r < 0)
                 log_debug("A plugin could not say what it wants to be set for the I/O cores: %s, trying again at the next scan.", strerror(-r));
         if (report.n_set > 0)
                 tell_reserved(engine, &report);
-        else if (engine->n_refusals_told > REFUSALS_TOLD_MAX)
-                log_warning("Reservation of I/O cores: %u knobs could not be set.", engine->n_refusals_told);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "cpu-list.h"
 #include "root-path.h"
 #include "topology.h"
 
@@ -18,48 +19,6 @@ static void bitmap_freep(hwloc_bitmap_t *bitmap) {
 static void hwloc_destroyp(hwloc_topology_t *topology) {
         if (*topology)
                 hwloc_topology_destroy(*topology);
-}
-
-/* Reads "N" of at most five digits and moves on. */
-static int read_number(const char **text, unsigned *ret) {
-        size_t digits = strspn(*text, "0123456789");
-        if (digits == 0)
-                return -EINVAL;
-        if (digits > 5)
-                return -ERANGE;
-        *ret = (unsigned) strtoul(*text, NULL, 10);
-        *text += digits;
-        return 0;
-}
-
-/* Not by hwloc_bitmap_list_sscanf(): hwloc 2.9 takes "3," for an endless set and does not return from some lists that are none. */
-int cpu_list_parse(const char *list, hwloc_bitmap_t *ret) {
-        _cleanup_bitmap_ hwloc_bitmap_t set = hwloc_bitmap_alloc();
-        if (!set)
-                return -ENOMEM;
-        for (const char *p = list; *list != '\0';) {
-                unsigned first, last;
-                int r = read_number(&p, &first);
-                if (r < 0)
-                        return r;
-                last = first;
-                if (*p == '-') {
-                        p++;
-                        r = read_number(&p, &last);
-                        if (r < 0)
-                                return r;
-                }
-                if (last < first)
-                        return -ERANGE;
-                if (hwloc_bitmap_set_range(set, first, (int) last) < 0)
-                        return -ENOMEM;
-                if (*p == '\0')
-                        break;
-                if (*p++ != ',')
-                        return -EINVAL;
-        }
-        *ret = TAKE_PTR(set);
-        return 0;
 }
 
 /* Reads one of the kernel's CPU lists. -ENOENT: it has none; an unreadable list counts as none. */

@@ -51,10 +51,6 @@ int topology_refresh(struct topology *topology, const struct topology *fresh);
 struct topology *topology_free(struct topology *topology);
 static inline void topology_freep(struct topology **topology) { topology_free(*topology); }
 
-/* Parses a CPU list ("0-3,8"; "" is the empty set) into *ret, which the caller frees. Stricter than hwloc: -EINVAL for whatever is not one;
- * -ERANGE: a number of more than five digits, which no kernel has, or a range that runs backwards; -ENOMEM. */
-int cpu_list_parse(const char *list, hwloc_bitmap_t *ret);
-
 /* NULL when there is no such CPU / node. */
 const struct topology_cpu *topology_cpu(const struct topology *topology, int cpu);
 const struct topology_node *topology_node(const struct topology *topology, int node);

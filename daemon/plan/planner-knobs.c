@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/host/cpu-list.h"
 #include "planner-internal.h"
 
 static bool decision_refused_by(struct decision *decision, const struct refusal *refusal) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "daemon/cleanup.h"
+#include "daemon/host/cpu-list.h"
 #include "file-io.h"
 #include "owner.h"
 
@@ -14,8 +15,6 @@
 #define STATUS_MAX 8192
 /* A dozen hierarchies, each with a path of up to 4 KiB that is usually some hundred bytes. */
 #define CGROUP_MAX 16384
-/* Longest index in a CPU or node list that is believed: hwloc would allocate a bitmap up to it. */
-#define INDEX_DIGITS_MAX 5
 
 /* Copies the value of the line "NAME:\tVALUE" to ret_list if it is a list of indexes ("0-3,8"). */
 static int status_list(const char *status, const char *name, char *ret_list, size_t size) {
@@ -36,38 +35,21 @@ static int status_list(const char *status, const char *name, char *ret_list, siz
         return -ENOENT;
 }
 
-static hwloc_bitmap_t list_to_bitmap(const char *list) {
-        size_t digits = 0;
-
-        /* "5-" is "from 5 on" to hwloc, "-5" a negative index; the kernel writes neither */
-        for (const char *c = list; *c; c++) {
-                digits = *c == ',' || *c == '-' ? 0 : digits + 1;
-                if (digits > INDEX_DIGITS_MAX || (digits == 0 && (c == list || c[1] < '0' || c[1] > '9')))
-                        return NULL;
-        }
-        hwloc_bitmap_t bitmap = hwloc_bitmap_alloc();
-        if (bitmap && hwloc_bitmap_list_sscanf(bitmap, list) < 0) {
-                hwloc_bitmap_free(bitmap);
-                return NULL;
-        }
-        return bitmap;
-}
-
 int owner_parse_node(const char *status, int n_cpus, int (*cpu_node)(void *userdata, int cpu), void *userdata) {
         char list[STATUS_MAX];
         int node = IOCORE_NODE_UNKNOWN;
 
         if (status_list(status, "Mems_allowed_list", list, sizeof list) == 0) {
-                hwloc_bitmap_t nodes = list_to_bitmap(list);
-                if (nodes && hwloc_bitmap_weight(nodes) == 1)
+                hwloc_bitmap_t nodes = NULL;
+                if (cpu_list_parse(list, &nodes) == 0 && hwloc_bitmap_weight(nodes) == 1)
                         node = hwloc_bitmap_first(nodes);
                 hwloc_bitmap_free(nodes);
         }
         if (node != IOCORE_NODE_UNKNOWN || status_list(status, "Cpus_allowed_list", list, sizeof list) < 0)
                 return node;
 
-        hwloc_bitmap_t cpus = list_to_bitmap(list);
-        if (!cpus)
+        hwloc_bitmap_t cpus = NULL;
+        if (cpu_list_parse(list, &cpus) < 0)
                 return IOCORE_NODE_UNKNOWN;
         for (int cpu = hwloc_bitmap_first(cpus); cpu >= 0 && cpu < n_cpus; cpu = hwloc_bitmap_next(cpus, cpu)) {
                 int of_cpu = cpu_node(userdata, cpu);

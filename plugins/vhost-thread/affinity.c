@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "affinity.h"
+#include "daemon/host/cpu-list.h"
 
 static int kernel_get(void *userdata, pid_t thread, struct affinity_mask *ret) {
         (void) userdata;
@@ -37,31 +38,13 @@ static void bitmap_freep(hwloc_bitmap_t *bitmap) {
         hwloc_bitmap_free(*bitmap);
 }
 
-/* hwloc takes "7-" as all CPUs from 7 on, and makes room for any number that it is given: this keeps both out. */
-static bool is_bounded_list(const char *list) {
-        size_t digits = 0;
-        for (const char *c = list;; c++) {
-                if (*c >= '0' && *c <= '9') {
-                        if (++digits > 4)
-                                return false;
-                        continue;
-                }
-                if (digits == 0 || (*c != '\0' && *c != ',' && *c != '-'))
-                        return false;
-                if (*c == '\0')
-                        return true;
-                digits = 0;
-        }
-}
-
 int affinity_parse(const char *list, struct affinity_mask *ret) {
-        __attribute__((cleanup(bitmap_freep))) hwloc_bitmap_t bitmap = hwloc_bitmap_alloc();
+        __attribute__((cleanup(bitmap_freep))) hwloc_bitmap_t bitmap = NULL;
 
-        if (!bitmap)
-                return -ENOMEM;
-        if (!is_bounded_list(list) || hwloc_bitmap_list_sscanf(bitmap, list) < 0)
-                return -EINVAL;
-        if (hwloc_bitmap_iszero(bitmap) || hwloc_bitmap_last(bitmap) < 0 || hwloc_bitmap_last(bitmap) >= AFFINITY_CPUS_MAX)
+        int r = cpu_list_parse(list, &bitmap);
+        if (r < 0)
+                return r == -ENOMEM ? r : -EINVAL;
+        if (hwloc_bitmap_iszero(bitmap) || hwloc_bitmap_last(bitmap) >= AFFINITY_CPUS_MAX)
                 return -EINVAL;
         memset(ret, 0, sizeof *ret);
         for (int cpu = hwloc_bitmap_first(bitmap); cpu >= 0; cpu = hwloc_bitmap_next(bitmap, cpu))

@@ -28,13 +28,17 @@ static bool has_word(const char *list, size_t length, const char *word) {
         return false;
 }
 
+static bool is_octal(char c) {
+        return c >= '0' && c <= '7';
+}
+
 /* Copies one field of mountinfo, in which \ooo stands for white space and backslashes. */
 static bool copy_field(const char *field, size_t length, char *ret, size_t size) {
         size_t n = 0;
 
         for (size_t i = 0; i < length; i++) {
                 char c = field[i];
-                if (c == '\\' && i + 3 < length) {
+                if (c == '\\' && i + 3 < length && is_octal(field[i + 1]) && is_octal(field[i + 2]) && is_octal(field[i + 3])) {
                         c = (char) ((field[i + 1] - '0') << 6 | (field[i + 2] - '0') << 3 | (field[i + 3] - '0'));
                         i += 3;
                 }

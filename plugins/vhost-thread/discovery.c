@@ -13,8 +13,10 @@ enum {
         /* A kernel thread is named by its maker, which goes on when kthreadd has made it: at the latest when it gets a CPU again. A worker then goes to its
          * owner's cgroup. */
         YOUNG_LOOKS = 10,
-        /* All of /proc is looked at once in this time at most, however many events are lost. */
+        /* All of /proc is looked at once in this time at most, however many events are lost; */
         LOOK_EVERYWHERE_USEC = 1000000,
+        /* and not for more than a twentieth of the time: anybody can have ten thousand threads, and make events get lost by making more. */
+        LOOK_EVERYWHERE_SHARE = 20,
 };
 
 static uint64_t monotonic_usec(void) {
@@ -56,9 +58,15 @@ int vhost_look_everywhere(struct vhost_state *state) {
         state->look_everywhere = false; /* before: the search may find that it is not enough */
         state->looked_everywhere = monotonic_usec();
         int r = search_everywhere(&search);
+        state->look_took = monotonic_usec() - state->looked_everywhere;
         if (r < 0)
                 state->look_everywhere = true;
         return r;
+}
+
+static bool may_look_everywhere(const struct vhost_state *state) {
+        uint64_t pause = state->look_took * LOOK_EVERYWHERE_SHARE;
+        return monotonic_usec() - state->looked_everywhere >= (pause > LOOK_EVERYWHERE_USEC ? pause : LOOK_EVERYWHERE_USEC);
 }
 
 void vhost_check_visibility(struct vhost_state *state) {
@@ -134,7 +142,7 @@ static int listen(struct vhost_state *state) {
                 snprintf(state->no_connector, sizeof state->no_connector, "%s", strerror(-r));
                 return r;
         }
-        if (state->look_everywhere && monotonic_usec() - state->looked_everywhere >= LOOK_EVERYWHERE_USEC)
+        if (state->look_everywhere && may_look_everywhere(state))
                 (void) vhost_look_everywhere(state); /* a failure is tried again then */
         return 0;
 }

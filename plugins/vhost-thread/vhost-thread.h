@@ -77,6 +77,7 @@ struct vhost_state {
         size_t n_young;
         bool look_everywhere;          /* some threads were not heard of, so that all of /proc must be looked at */
         uint64_t looked_everywhere;    /* when that was last done, monotonic usec */
+        uint64_t look_took;            /* how long it took, usec */
         char hidden[IOCORE_REASON_MAX]; /* what of /proc may not be seen, and why; "" */
         unsigned n_lost;               /* times that events were lost */
         pid_t newest[2];               /* without a connector: newest thread id of the host at the last scan and the one before; 0: not known */

@@ -5,18 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz.h"
 #include "plugins/vhost-thread/connector.h"
 #include "plugins/vhost-thread/pattern.h"
 #include "plugins/vhost-thread/proc-visibility.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool holds, const char *what) {
-        if (holds)
-                return;
-        fprintf(stderr, "does not hold: %s\n", what);
-        abort();
-}
 
 static void hear(void *userdata, const struct connector_event *event) {
         ++*(int *) userdata;
@@ -108,11 +100,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                 try_datagram(data + 1, size - 1);
                 return 0;
         }
-        char *text = malloc(size);
-        if (!text)
-                return 0;
-        memcpy(text, data + 1, size - 1);
-        text[size - 1] = '\0';
+        char *text = text_of(data + 1, size - 1);
         if ((uint8_t) (data[0] - '0') % 3 == 1)
                 try_pattern(text);
         else

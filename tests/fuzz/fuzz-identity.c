@@ -9,19 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz.h"
 #include "plugins/vhost-thread/owner-files.h"
 #include "plugins/vhost-thread/tap-counters.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 enum { WORKERS_MAX = 64 };
-
-static void must(bool holds, const char *what) {
-        if (holds)
-                return;
-        fprintf(stderr, "does not hold: %s\n", what);
-        abort();
-}
 
 static void check_option(const struct owner_option *option) {
         must(option->n_fds <= OWNER_PAIRS_MAX && option->n_vhost_fds <= OWNER_PAIRS_MAX && option->n_pairs <= OWNER_PAIRS_MAX, "counts are within their arrays");
@@ -121,11 +113,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
         if (size == 0 || size > 65536)
                 return 0;
-        char *text = malloc(size);
-        if (!text)
-                return 0;
-        memcpy(text, data + 1, size - 1);
-        text[size - 1] = '\0';
+        char *text = text_of(data + 1, size - 1);
         switch ((uint8_t) (data[0] - '0') % 4) {
         case 0:
                 try_command_line(text, size - 1);

@@ -11,20 +11,12 @@
 #include "daemon/host/host.h"
 #include "daemon/plan/intent.h"
 #include "daemon/policy/lua-sandbox.h"
+#include "fuzz.h"
 
 #define EPOCHS 3
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static struct host *host;
-
-static void must(bool holds, const char *what) {
-        if (holds)
-                return;
-        fprintf(stderr, "does not hold: %s\n", what);
-        abort();
-}
 
 static void add(const char *unit_id, const char *queue_id, int node, int core, double load) {
         struct unit *unit = host_unit_add(host, NULL, unit_id);

@@ -4,18 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz.h"
 #include "plugins/iocore-plugin.h"
 #include "plugins/vhost-thread/affinity.h"
 #include "plugins/vhost-thread/thread-info.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool holds, const char *what) {
-        if (holds)
-                return;
-        fprintf(stderr, "does not hold: %s\n", what);
-        abort();
-}
 
 static void try_name(const char *text) {
         pid_t creator = -1;
@@ -53,11 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
         if (size == 0 || size > 65536)
                 return 0;
-        char *text = malloc(size);
-        if (!text)
-                return 0;
-        memcpy(text, data + 1, size - 1);
-        text[size - 1] = '\0';
+        char *text = text_of(data + 1, size - 1);
         switch ((uint8_t) (data[0] - '0') % 5) {
         case 0:
                 try_name(text);

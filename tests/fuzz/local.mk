@@ -9,10 +9,10 @@ endif
 
 EXTRA_DIST += tests/fuzz/corpus/thread-info/name tests/fuzz/corpus/thread-info/name-of-a-user tests/fuzz/corpus/thread-info/stat \
 	tests/fuzz/corpus/thread-info/stat-with-parentheses tests/fuzz/corpus/thread-info/schedstat tests/fuzz/corpus/thread-info/status \
-	tests/fuzz/corpus/thread-info/list tests/fuzz/corpus/thread-info/list-with-newline
+	tests/fuzz/corpus/thread-info/list tests/fuzz/corpus/thread-info/list-backwards tests/fuzz/corpus/thread-info/list-with-newline
 if FUZZERS
 check_PROGRAMS += tests/fuzz/fuzz-thread-info
-tests_fuzz_fuzz_thread_info_SOURCES = tests/fuzz/fuzz-thread-info.c
+tests_fuzz_fuzz_thread_info_SOURCES = tests/fuzz/fuzz.h tests/fuzz/fuzz-thread-info.c
 tests_fuzz_fuzz_thread_info_LDADD = libvhost-thread.la
 tests_fuzz_fuzz_thread_info_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 endif
@@ -21,7 +21,7 @@ EXTRA_DIST += tests/fuzz/corpus/identity/libvirt tests/fuzz/corpus/identity/plai
 	tests/fuzz/corpus/identity/info-twice tests/fuzz/corpus/identity/link tests/fuzz/corpus/identity/counters tests/fuzz/corpus/identity/error
 if FUZZERS
 check_PROGRAMS += tests/fuzz/fuzz-identity
-tests_fuzz_fuzz_identity_SOURCES = tests/fuzz/fuzz-identity.c
+tests_fuzz_fuzz_identity_SOURCES = tests/fuzz/fuzz.h tests/fuzz/fuzz-identity.c
 tests_fuzz_fuzz_identity_LDADD = libvhost-thread.la
 tests_fuzz_fuzz_identity_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 endif
@@ -60,7 +60,7 @@ EXTRA_DIST += tests/fuzz/corpus/policy/actions tests/fuzz/corpus/policy/declarat
 	tests/fuzz/corpus/policy/loops tests/fuzz/corpus/policy/strings
 if FUZZERS
 check_PROGRAMS += tests/fuzz/fuzz-policy
-tests_fuzz_fuzz_policy_SOURCES = tests/fuzz/fuzz-policy.c
+tests_fuzz_fuzz_policy_SOURCES = tests/fuzz/fuzz.h tests/fuzz/fuzz-policy.c
 tests_fuzz_fuzz_policy_LDADD = libiocored.la
 tests_fuzz_fuzz_policy_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 endif
@@ -85,7 +85,7 @@ EXTRA_DIST += tests/fuzz/corpus/discovery/fork tests/fuzz/corpus/discovery/comm 
 	tests/fuzz/corpus/discovery/pattern-repeats tests/fuzz/corpus/discovery/mount tests/fuzz/corpus/discovery/mount-and-status
 if FUZZERS
 check_PROGRAMS += tests/fuzz/fuzz-discovery
-tests_fuzz_fuzz_discovery_SOURCES = tests/fuzz/fuzz-discovery.c
+tests_fuzz_fuzz_discovery_SOURCES = tests/fuzz/fuzz.h tests/fuzz/fuzz-discovery.c
 tests_fuzz_fuzz_discovery_LDADD = libvhost-thread.la
 tests_fuzz_fuzz_discovery_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 endif
@@ -97,4 +97,13 @@ tests_fuzz_fuzz_doctor_SOURCES = tests/fuzz/fuzz-doctor.c $(doctor_sources)
 tests_fuzz_fuzz_doctor_CFLAGS = $(AM_CFLAGS) # its objects are its own
 tests_fuzz_fuzz_doctor_LDADD = libiocored.la
 tests_fuzz_fuzz_doctor_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+endif
+
+EXTRA_DIST += tests/fuzz/corpus/cpuset/mounts-v2 tests/fuzz/corpus/cpuset/mounts-hybrid tests/fuzz/corpus/cpuset/mounts-no-escape tests/fuzz/corpus/cpuset/cgroup-v1 tests/fuzz/corpus/cpuset/cgroup-v2 \
+	tests/fuzz/corpus/cpuset/cgroup-outside tests/fuzz/corpus/cpuset/groups tests/fuzz/corpus/cpuset/host-v1 tests/fuzz/corpus/cpuset/host-v2
+if FUZZERS
+check_PROGRAMS += tests/fuzz/fuzz-cpuset
+tests_fuzz_fuzz_cpuset_SOURCES = tests/fuzz/fuzz.h tests/fuzz/fuzz-cpuset.c
+tests_fuzz_fuzz_cpuset_LDADD = libvhost-thread.la
+tests_fuzz_fuzz_cpuset_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 endif

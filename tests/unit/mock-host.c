@@ -221,6 +221,13 @@ static int set_tune(void *state, const char *object, const char *value, char *re
         return r < 0 ? r : copy(ret, size, mock->kernel->tune);
 }
 
+static void reset_places(struct mock *mock) {
+        for (unsigned unit = 0; mock->kernel->resets && unit < MOCK_UNITS; unit++) {
+                strcpy(mock->kernel->units[unit].place, ANYWHERE);
+                show_place(mock, unit);
+        }
+}
+
 static int get_gate(void *state, const char *object, char *ret, size_t size) {
         const struct mock *mock = state;
         int i = parse_index(object, "g.", MOCK_CPUS);
@@ -241,6 +248,8 @@ static int set_gate(void *state, const char *object, const char *value, char *re
         if (r < 0 && !half)
                 return r;
         mock->kernel->gates_shut[i] = shut;
+        if (!shut)
+                reset_places(mock);
         return r < 0 ? r : copy(ret, size, value);
 }
 

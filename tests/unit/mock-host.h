@@ -32,6 +32,7 @@ struct mock_kernel {
         /* Outside the model. A unit goes to a CPU only when its gate (knob mock.gate, object "g.N") is open, which cannot be shut while one is there. */
         bool gated;
         bool gates_shut[MOCK_CPUS];
+        bool resets; /* a gate that is opened lets all units go anywhere, as a cpuset of an old kernel does */
         /* What is kept off I/O cores (knob mock.keep, object "k.N"): "all", or "not 3 4". */
         struct {
                 bool exists;

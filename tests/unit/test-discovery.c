@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -239,6 +240,41 @@ static void a_kernel_thread_that_never_gets_a_name_is_given_up(void **test_state
         assert_in_range(n, 3, LOOKS + 2);
 }
 
+/* A worker of the kernel's goes to its creator's cgroup when it first runs: before that it would be given a place in the wrong one. */
+static void a_kernel_thread_that_is_not_in_its_creators_cgroup_yet_is_looked_at_again(void **test_state) {
+        struct fixture *fixture = *test_state;
+        connect_plugin(fixture);
+        fixture_write(fixture->context, "/proc/100/cgroup", "0::/machine.slice/vm\n");
+        fixture_write(fixture->context, "/proc/120/cgroup", "0::/\n");
+        put_kernel_thread(fixture, 120, "vhost-100", 1234);
+        tell_born(fixture, 120, 120);
+        assert_int_equal(announced(fixture), 0);
+        assert_int_equal(announced(fixture), 0);
+        assert_int_equal(fixture->context->n_workers, 0);
+        fixture_write(fixture->context, "/proc/120/cgroup", "0::/machine.slice/vm\n");
+        assert_int_equal(announced(fixture), 1);
+        assert_non_null(fake_worker(fixture->context, "t.120"));
+}
+
+static void a_kernel_thread_that_stays_out_of_its_creators_cgroup_is_a_worker_all_the_same(void **test_state) {
+        struct fixture *fixture = *test_state;
+        unsigned n = 1;
+        connect_plugin(fixture);
+        fixture_write(fixture->context, "/proc/100/cgroup", "0::/moved\n");
+        fixture_write(fixture->context, "/proc/120/cgroup", "0::/\n");
+        put_kernel_thread(fixture, 120, "vhost-100", 1234);
+        tell_born(fixture, 120, 120);
+        while (announced(fixture) == 0 && n < 100)
+                n++;
+        assert_in_range(n, 3, LOOKS + 1);
+        assert_non_null(fake_worker(fixture->context, "t.120"));
+        /* and one that is old when it is found is not waited for */
+        fixture_write(fixture->context, "/proc/121/cgroup", "0::/\n");
+        put_kernel_thread(fixture, 121, "vhost-100", 1235);
+        scan(fixture, true);
+        assert_non_null(fake_worker(fixture->context, "t.121"));
+}
+
 static void more_unnamed_threads_than_can_be_remembered_are_found_by_one_look_at_everything(void **test_state) {
         struct fixture *fixture = *test_state;
         connect_plugin(fixture);
@@ -282,6 +318,23 @@ static void however_often_events_are_lost_everything_is_not_looked_at_all_the_ti
         put_kernel_thread(fixture, 120, "vhost-100", 1234);
         fixture->state->looked_everywhere = 0;
         assert_int_equal(announced(fixture), 1); /* but it is not forgotten */
+}
+
+static void a_look_at_everything_that_takes_long_is_rare(void **test_state) {
+        struct fixture *fixture = *test_state;
+        struct timespec now;
+        connect_plugin(fixture);
+        put_kernel_thread(fixture, 120, "vhost-100", 1234);
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        /* as on a host with ten thousands of threads, 5 s ago */
+        fixture->state->look_took = 1000000;
+        fixture->state->looked_everywhere = (uint64_t) now.tv_sec * 1000000u - 5000000u;
+        tell_error(fixture, -ENOBUFS);
+        assert_int_equal(announced(fixture), 0);
+        fixture->state->look_took = 200000;
+        assert_int_equal(announced(fixture), 1);
+        assert_non_null(fake_worker(fixture->context, "t.120"));
+        assert_true(fixture->state->look_took != 200000); /* measured anew */
 }
 
 static void an_unnamed_thread_whose_event_was_lost_is_found_too(void **test_state) {
@@ -760,9 +813,12 @@ int main(void) {
                 TEST(a_thread_is_a_worker_by_its_flags_not_by_its_event),
                 TEST(a_kernel_thread_that_has_no_name_yet_is_looked_at_again),
                 TEST(a_kernel_thread_that_never_gets_a_name_is_given_up),
+                TEST(a_kernel_thread_that_is_not_in_its_creators_cgroup_yet_is_looked_at_again),
+                TEST(a_kernel_thread_that_stays_out_of_its_creators_cgroup_is_a_worker_all_the_same),
                 TEST(more_unnamed_threads_than_can_be_remembered_are_found_by_one_look_at_everything),
                 TEST(lost_events_cost_one_look_at_everything),
                 TEST(however_often_events_are_lost_everything_is_not_looked_at_all_the_time),
+                TEST(a_look_at_everything_that_takes_long_is_rare),
                 TEST(an_unnamed_thread_whose_event_was_lost_is_found_too),
                 TEST(with_a_connector_only_a_thorough_scan_searches),
                 TEST(a_worker_that_ended_leaves_the_model_with_the_next_epoch),

@@ -353,7 +353,7 @@ static void guests_leave_an_io_core_and_get_it_back(void **state) {
         assert_int_equal(fixture->toy.guests[TOY_GUESTS - 1], 0xf7);
         assert_int_equal(n_events(fixture, "reserved"), 1);
         assert_string_equal(last_event(fixture, "reserved")->object, "3");
-        assert_string_equal(last_event(fixture, "reserved")->text, "4 knobs set: 4 toy.cpus; keep off CPUs 3");
+        assert_string_equal(last_event(fixture, "reserved")->text, "12 knobs set: 12 toy.cpus; keep off CPUs 3");
         /* What somebody else gives it again is theirs, wherever that is looked at. */
         fixture->toy.guests[1] = 0xff;
         epochs(fixture, 11);
@@ -518,6 +518,25 @@ static void a_change_that_cannot_be_undone_now_is_one_event_all_the_same(void **
         assert_int_equal(n_events(fixture, "foreign-change"), 1);
         stop(fixture);
         assert_int_equal(fixture->toy.guests[1], 0xff);
+}
+
+static void of_many_guests_that_resist_some_are_told_and_of_the_others_how_many(void **state) {
+        struct fixture *fixture = *state;
+        start(fixture);
+        epochs(fixture, 3);
+        fixture->toy.guests_error = -EBUSY;
+        assert_int_equal(wish(fixture, INTENT_GROW, 3, "")->verdict, VERDICT_DONE);
+        assert_int_equal(n_events(fixture, "not-reserved"), 9);
+        assert_string_equal(last_event(fixture, "not-reserved")->object, "");
+        assert_string_equal(last_event(fixture, "not-reserved")->text, "4 more could not be set");
+        /* the same again is not told again, another time has its own bound */
+        epochs(fixture, 100);
+        assert_int_equal(n_events(fixture, "not-reserved"), 9);
+        fixture->toy.guests_error = -EPERM;
+        epochs(fixture, 700);
+        assert_int_equal(n_events(fixture, "not-reserved"), 18);
+        fixture->toy.guests_error = 0;
+        stop(fixture);
 }
 
 /* --- CPUs that come and go --- */
@@ -838,6 +857,7 @@ int main(void) {
                 TEST(what_its_plugin_tells_of_a_guest_may_be_adopted),
                 TEST(what_its_plugin_tells_of_a_guest_may_be_contested),
                 TEST(a_change_that_cannot_be_undone_now_is_one_event_all_the_same),
+                TEST(of_many_guests_that_resist_some_are_told_and_of_the_others_how_many),
                 TEST_POLICIES(units_of_an_io_core_that_goes_offline_move_and_it_may_serve_again),
                 TEST(units_go_home_when_no_other_core_is_there),
                 TEST(a_restore_after_a_crash_knows_the_kernel_s_own_changes),

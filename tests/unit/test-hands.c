@@ -269,6 +269,45 @@ static void a_thread_that_had_the_narrower_mask_before_keeps_it(void **test_stat
         assert_int_equal(own->mask, 0x7f);
 }
 
+static void a_worker_that_is_older_than_the_reservation_keeps_the_mask_that_looks_like_it(void **test_state) {
+        struct world *world = *test_state;
+        struct fake_thread *worker = fake_clone(world->kernel, world->leader, "unnamed", FAKE_USER_WORKER);
+        fake_taskset(worker, 0x7f);
+        reserved(test_state);
+        fake_rename(world->kernel, worker, "vhost-100");
+        fake_turn(world->kernel, true);
+        assert_int_equal(world->leader->mask, 0x7f);
+        assert_int_equal(worker->mask, 0x7f);
+}
+
+/* Spins until the clock of start times has gone on. */
+static void wait_for_next_tick(void) {
+        struct timespec now;
+        clock_gettime(CLOCK_BOOTTIME, &now);
+        int64_t end = (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000 + 1000 / sysconf(_SC_CLK_TCK) + 1;
+        while ((int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000 < end)
+                clock_gettime(CLOCK_BOOTTIME, &now);
+}
+
+static void what_was_born_before_a_later_reservation_is_not_taken_for_its_child(void **test_state) {
+        struct world *world = reserved(test_state);
+        fake_core(world->kernel, 7, false);
+        fake_reserve(world->kernel);
+        assert_int_equal(world->leader->mask, 0xff);
+        wait_for_next_tick();
+        struct fake_thread *own = fake_clone(world->kernel, world->leader, "own", FAKE_PLAIN);
+        fake_taskset(own, 0x7f);
+        wait_for_next_tick();
+        fake_core(world->kernel, 7, true);
+        fake_turn(world->kernel, true);
+        assert_int_equal(world->leader->mask, 0x7f);
+        fake_close(world->kernel);
+        fake_open(world->kernel);
+        fake_restore(world->kernel);
+        assert_int_equal(world->leader->mask, 0xff);
+        assert_int_equal(own->mask, 0x7f);
+}
+
 static void a_worker_born_meanwhile_gets_its_owners_mask_before_it_is_placed(void **test_state) {
         struct world *world = reserved(test_state);
         struct fake_thread *worker = fake_clone(world->kernel, world->leader, "vhost-100", FAKE_USER_WORKER);
@@ -314,6 +353,16 @@ static void a_change_by_hand_is_told_and_not_touched_again(void **test_state) {
         fake_reserve(world->kernel);
         assert_int_equal(world->vcpu->mask, 0xf0);
         assert_int_equal(world->leader->mask, 0xff);
+}
+
+/* The kernel does that too, but only when the cpuset changes. */
+static void a_thread_that_is_given_all_of_its_cpuset_by_hand_is_told(void **test_state) {
+        struct world *world = reserved(test_state);
+        fake_taskset(world->vcpu, 0xff);
+        fake_turn(world->kernel, false);
+        fake_turn(world->kernel, false);
+        assert_int_equal(world->kernel->context->n_knobs_changed, 1);
+        assert_int_equal(world->vcpu->mask, 0xff);
 }
 
 static void a_leader_changed_by_hand_does_not_take_along_what_was_born_with_its_mask(void **test_state) {
@@ -571,6 +620,8 @@ static void the_mount_of_the_cpuset_controller_is_found(void **test_state) {
         assert_false(mount.v1);
         assert_string_equal(mount.path, "/sys/fs/cgroup");
         assert_string_equal(mount.root, "/");
+        assert_true(cpuset_parse_mounts("30 20 0:26 / /a\\040b\\1x4\\9 rw - cgroup2 cgroup2 rw\n", &mount));
+        assert_string_equal(mount.path, "/a b\\1x4\\9"); /* only three octal digits stand for a character */
         /* hybrid: v1 has it; the order does not matter */
         assert_true(cpuset_parse_mounts("31 20 0:27 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n"
                                         "32 20 0:28 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n"
@@ -941,6 +992,8 @@ int main(void) {
                 TEST(one_that_knows_only_the_journal_puts_back_threads_born_meanwhile),
                 TEST(threads_born_meanwhile_are_put_back_before_their_leader),
                 TEST(a_thread_that_had_the_narrower_mask_before_keeps_it),
+                TEST(a_worker_that_is_older_than_the_reservation_keeps_the_mask_that_looks_like_it),
+                TEST(what_was_born_before_a_later_reservation_is_not_taken_for_its_child),
                 TEST(a_worker_born_meanwhile_gets_its_owners_mask_before_it_is_placed),
                 TEST(what_a_vcpu_thread_made_gets_that_threads_mask_back),
                 TEST(a_change_by_hand_is_told_and_not_touched_again),
@@ -950,6 +1003,7 @@ int main(void) {
                 TEST(a_change_by_hand_may_be_contested),
                 TEST(what_could_not_be_set_back_is_asked_for_when_it_can),
                 TEST(what_the_daemon_says_nothing_about_is_left_alone),
+                TEST(a_thread_that_is_given_all_of_its_cpuset_by_hand_is_told),
                 TEST(a_leader_changed_by_hand_does_not_take_along_what_was_born_with_its_mask),
                 TEST(a_worker_changed_by_hand_is_told),
                 TEST(what_a_cpuset_change_reset_is_set_again),

@@ -44,11 +44,12 @@ static void cpus_that_the_host_does_not_have_do_not_count(void **state) {
 }
 
 static void lists_that_do_not_parse_say_nothing(void **state) {
-        static const char *const bad[] = { "", "x", "1-", "-1", "-11", "0,-3", "1,,2", "1-2-", "99999999999", "0-4294967295", "1 2", "5,\t6" };
+        static const char *const bad[] = { "", "x", "1-", "-1", "-11", "0,-3", "1,,2", "1-2-", "99999999999", "0-4294967295", "1 2", "5,\t6", "3-2", "0-1-2" };
         (void) state;
         for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
                 assert_int_equal(node_of(bad[i], bad[i]), IOCORE_NODE_UNKNOWN);
         assert_int_equal(node_of("junk", "0-3"), 0);
+        assert_int_equal(node_of("010", "0"), 10); /* never octal */
         assert_int_equal(owner_parse_node("", 8, two_nodes, NULL), IOCORE_NODE_UNKNOWN);
         assert_int_equal(owner_parse_node("Mems_allowed_list:", 8, two_nodes, NULL), IOCORE_NODE_UNKNOWN);
 }

@@ -125,6 +125,18 @@ static void a_move_that_fails_at_any_write_leaves_no_gate_open(void **state) {
         free(before);
 }
 
+static void a_move_that_fails_after_what_it_needs_moved_the_unit_puts_it_back(void **state) {
+        struct fixture *fixture = *state;
+        assert_int_equal(RUN(fixture, CORE_ADD(1), CORE_ADD(4), MOVE("u.0", 1)), 0);
+        fixture->kernel->resets = true;
+        fixture->kernel->n_writes = 0;
+        fixture->kernel->fail_at = 2; /* the first is the gate's */
+        fixture->kernel->error = -EINVAL;
+        assert_int_equal(RUN(fixture, MOVE("u.0", 4)), -EINVAL);
+        assert_string_equal(fixture->kernel->units[0].place, "1");
+        assert_string_equal(entry(fixture, "unit.place", "u.0")->set_value, "1");
+}
+
 static void a_gate_is_shut_by_a_restore_only_after_the_units_have_left(void **state) {
         struct fixture *fixture = *state;
         char *before = strdup(mock_kernel_text(fixture->kernel));
@@ -250,6 +262,16 @@ static void the_journal_does_not_grow_with_guests_that_come_and_go(void **state)
         assert_int_equal(transaction_restore(&fixture->mock->actor, NULL, &restored), 0);
         assert_int_equal(restored.restored, n - 1);
         assert_int_equal(restored.gone, 0);
+}
+
+static void what_the_journal_has_of_an_object_whose_name_another_one_has_now_is_dropped(void **state) {
+        struct fixture *fixture = *state;
+        assert_int_equal(RUN(fixture, CORE_ADD(1), MOVE("u.0", 1), MOVE("u.1", 1)), 0);
+        fixture->kernel->units[0].incarnation = 200;
+        assert_int_equal(mock_scan(fixture->mock, true), 0);
+        reservation_prune(&fixture->mock->actor);
+        assert_null(entry(fixture, "unit.place", "u.0"));
+        assert_non_null(entry(fixture, "unit.place", "u.1"));
 }
 
 /* --- a host full of guests --- */
@@ -379,13 +401,15 @@ int main(void) {
                 TEST(what_a_move_needs_is_set_before_it_and_journaled_as_the_decision_s),
                 TEST(what_was_set_for_a_move_is_undone_when_a_later_step_fails),
                 TEST(a_move_that_fails_at_any_write_leaves_no_gate_open),
-                TEST(a_gate_is_shut_by_a_restore_only_after_the_units_have_left),
+                TEST(a_move_that_fails_after_what_it_needs_moved_the_unit_puts_it_back),
+TEST(a_gate_is_shut_by_a_restore_only_after_the_units_have_left),
                 TEST(what_plugins_want_is_set_once_and_given_back_when_the_core_goes),
                 TEST(a_want_that_is_refused_undoes_nothing_and_is_told_once),
                 TEST(objects_that_are_gone_are_normal),
                 TEST(what_somebody_else_changed_is_not_set_again_and_not_restored),
                 TEST(what_was_remembered_of_objects_that_are_gone_is_dropped),
                 TEST(the_journal_does_not_grow_with_guests_that_come_and_go),
+                TEST(what_the_journal_has_of_an_object_whose_name_another_one_has_now_is_dropped),
                 TEST(two_thousand_threads_are_reserved_and_restored_in_linear_time),
                 cmocka_unit_test(news_is_told_once_until_it_is_told_otherwise),
                 cmocka_unit_test(a_plugin_gone_wild_fills_no_memory),

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "daemon/cleanup.h"
+#include "daemon/host/cpu-list.h"
 #include "daemon/host/topology.h"
 
 static void put(const char *root, const char *path, const char *text) {
@@ -142,7 +143,7 @@ static void cpu_lists_are_taken_strictly(void **state) {
                 { "", 0, 0 },           { "0", 0, 1 },           { "0-3,8", 0, 5 },       { "5-5", 0, 1 },        { "1,1,1", 0, 1 },    { "99999", 0, 1 },
                 { "0-", -EINVAL, 0 },   { "-3", -EINVAL, 0 },    { "3,", -EINVAL, 0 },    { ",", -EINVAL, 0 },    { "1,,2", -EINVAL, 0 }, { "1 2", -EINVAL, 0 },
                 { " 1", -EINVAL, 0 },   { "0x3", -EINVAL, 0 },   { "1-2-3", -EINVAL, 0 }, { "x", -EINVAL, 0 },    { "3-1", -ERANGE, 0 }, { "100000", -ERANGE, 0 },
-                { "0-4294967296", -ERANGE, 0 },
+                { "0-4294967296", -ERANGE, 0 }, { "010", 0, 1 }, { "069-8", -ERANGE, 0 },
         };
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 hwloc_bitmap_t set = NULL;

@@ -10,7 +10,7 @@
 
 #define TOY_THREADS 16
 #define TOY_CPUS 8
-#define TOY_GUESTS 4
+#define TOY_GUESTS 12
 
 struct toy {
         struct toy_thread {
