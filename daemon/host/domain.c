@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "cpu-list.h"
 #include "host.h"
 #include "text.h"
 
