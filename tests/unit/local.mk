@@ -109,13 +109,18 @@ tests_unit_test_steady_epoch_LDADD = libiocored.la $(CMOCKA_LIBS)
 endif
 
 if HAVE_CMOCKA
-unit_programs += tests/unit/test-connector tests/unit/test-discovery
+unit_programs += tests/unit/test-connector
 tests_unit_test_connector_SOURCES = tests/unit/test-connector.c tests/unit/connector-events.c tests/unit/connector-events.h
 tests_unit_test_connector_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_connector_LDADD = libvhost-thread.la $(CMOCKA_LIBS) -lpthread
-tests_unit_test_discovery_SOURCES = tests/unit/test-discovery.c tests/unit/connector-events.c tests/unit/connector-events.h tests/unit/fake-services.c tests/unit/fake-services.h
+unit_programs += tests/unit/test-discovery tests/unit/test-patterns
+discovery_fixture = tests/unit/discovery-fixture.c tests/unit/discovery-fixture.h tests/unit/connector-events.c tests/unit/connector-events.h tests/unit/fake-services.c tests/unit/fake-services.h
+tests_unit_test_discovery_SOURCES = tests/unit/test-discovery.c $(discovery_fixture)
 tests_unit_test_discovery_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_discovery_LDADD = libvhost-thread.la libiocored.la $(CMOCKA_LIBS)
+tests_unit_test_patterns_SOURCES = tests/unit/test-patterns.c $(discovery_fixture)
+tests_unit_test_patterns_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_patterns_LDADD = libvhost-thread.la libiocored.la $(CMOCKA_LIBS)
 unit_programs += tests/unit/test-reservation
 tests_unit_test_reservation_SOURCES = tests/unit/test-reservation.c tests/unit/mock-host.h tests/unit/mock-host.c
 tests_unit_test_reservation_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
@@ -138,21 +143,42 @@ unit_programs += tests/unit/test-doctor
 tests_unit_test_doctor_SOURCES = tests/unit/test-doctor.c tests/unit/fake-services.c tests/unit/fake-services.h $(doctor_sources)
 tests_unit_test_doctor_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_doctor_LDADD = libiocored.la $(CMOCKA_LIBS)
-unit_programs += tests/unit/test-hands
-tests_unit_test_hands_SOURCES = tests/unit/test-hands.c tests/unit/fake-threads.c tests/unit/fake-threads.h tests/unit/fake-services.c tests/unit/fake-services.h
+unit_programs += tests/unit/test-hands tests/unit/test-hands-foreign tests/unit/test-hands-lives tests/unit/test-cpuset
+guest_world = tests/unit/guest-world.c tests/unit/guest-world.h tests/unit/fake-threads.c tests/unit/fake-threads.h tests/unit/fake-services.c tests/unit/fake-services.h
+tests_unit_test_hands_SOURCES = tests/unit/test-hands.c $(guest_world)
 tests_unit_test_hands_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_hands_LDADD = libvhost-thread.la libiocored.la $(CMOCKA_LIBS)
+tests_unit_test_hands_foreign_SOURCES = tests/unit/test-hands-foreign.c $(guest_world)
+tests_unit_test_hands_foreign_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_hands_foreign_LDADD = libvhost-thread.la libiocored.la $(CMOCKA_LIBS)
+tests_unit_test_hands_lives_SOURCES = tests/unit/test-hands-lives.c $(guest_world)
+tests_unit_test_hands_lives_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_hands_lives_LDADD = libvhost-thread.la libiocored.la $(CMOCKA_LIBS)
+tests_unit_test_cpuset_SOURCES = tests/unit/test-cpuset.c $(guest_world)
+tests_unit_test_cpuset_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_cpuset_LDADD = libvhost-thread.la libiocored.la $(CMOCKA_LIBS)
 endif
 
 if HAVE_CMOCKA
-unit_programs += tests/unit/test-engine
-tests_unit_test_engine_SOURCES = tests/unit/test-engine.c tests/unit/toy-plugin.h tests/unit/toy-kernel.c tests/lib/call-counts.h tests/lib/call-counts.c
+unit_programs += tests/unit/test-engine tests/unit/test-engine-hotplug tests/unit/test-engine-policies
+engine_fixture = tests/unit/engine-fixture.c tests/unit/engine-fixture.h tests/unit/toy-plugin.h tests/unit/toy-kernel.c
+tests_unit_test_engine_SOURCES = tests/unit/test-engine.c $(engine_fixture)
 tests_unit_test_engine_CPPFLAGS = $(AM_CPPFLAGS) -DSOURCE_DIR=\"$(abs_top_srcdir)\" -DBUILD_DIR=\"$(abs_top_builddir)\"
 tests_unit_test_engine_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_engine_LDADD = libiocored.la $(CMOCKA_LIBS)
+tests_unit_test_engine_hotplug_SOURCES = tests/unit/test-engine-hotplug.c $(engine_fixture)
+tests_unit_test_engine_hotplug_CPPFLAGS = $(AM_CPPFLAGS) -DSOURCE_DIR=\"$(abs_top_srcdir)\" -DBUILD_DIR=\"$(abs_top_builddir)\"
+tests_unit_test_engine_hotplug_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_engine_hotplug_LDADD = libiocored.la $(CMOCKA_LIBS)
+tests_unit_test_engine_policies_SOURCES = tests/unit/test-engine-policies.c $(engine_fixture) tests/lib/call-counts.h tests/lib/call-counts.c
+tests_unit_test_engine_policies_CPPFLAGS = $(AM_CPPFLAGS) -DSOURCE_DIR=\"$(abs_top_srcdir)\" -DBUILD_DIR=\"$(abs_top_builddir)\"
+tests_unit_test_engine_policies_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_engine_policies_LDADD = libiocored.la $(CMOCKA_LIBS)
 check_LTLIBRARIES += tests/unit/toy.la
 tests_unit_toy_la_SOURCES = tests/unit/toy-plugin.c tests/unit/toy-plugin.h
 EXTRA_tests_unit_test_engine_DEPENDENCIES = tests/unit/toy.la
+EXTRA_tests_unit_test_engine_hotplug_DEPENDENCIES = tests/unit/toy.la
+EXTRA_tests_unit_test_engine_policies_DEPENDENCIES = tests/unit/toy.la
 # a path to be installed to, which it never is, makes a shared object of it
 tests_unit_toy_la_LDFLAGS = $(plugin_ldflags) -rpath $(plugindir)
 endif

@@ -147,6 +147,12 @@ born_usec() {
   sed -n "s/^worker [0-9]* ${2:-0} //p" "$WORK/load.$1.out"
 }
 
+# pid_of NAME: the process of a load.
+pid_of() {
+  local pid
+  read -r pid < "$WORK/load.$1.pid" && echo "$pid"
+}
+
 # vcpu_of NAME N: its thread.
 vcpu_of() {
   line_of "$1" vcpu "$2"
@@ -209,16 +215,6 @@ wait_nsec() {
   read -r run wait rest < "/proc/$1/schedstat" && echo "$wait"
 }
 
-# Masks of all threads of the machine, a line for each: "tid starttime mask".
-dump_masks() {
-  local directory line fields status
-  for directory in /proc/[0-9]*/task/[0-9]*; do
-    read -r line < "$directory/stat" || continue
-    read -ra fields <<< "${line##*) }"
-    read_status "$directory" && echo "${directory##*/} ${fields[19]} $(status_field Cpus_allowed)"
-  done 2> /dev/null | sort -n
-}
-
 # All that iocored may change: "thread TID STARTTIME MASK CGROUPS" and "cpuset DIRECTORY - CPUS".
 dump_state() {
   local directory line fields status cgroup cgroups
@@ -246,12 +242,23 @@ differing() {
     key in before && before[key] != value { print key ": " before[key] " -> " value }' "$1" "$2"
 }
 
+# as_before DESCRIPTION: all that iocored may change is as in $WORK/before, a dump_state made before.
+as_before() {
+  dump_state > "$WORK/after"
+  is "$(differing "$WORK/before" "$WORK/after")" "" "$1"
+}
+
 # start_daemon [OPTIONS...]: returns when it answers on the bus.
 start_daemon() {
   printf '%s\n' "${configuration:-}" > "$WORK/iocored.conf"
   iocored --config "$WORK/iocored.conf" "$@" >> "$WORK/daemon.log" 2>&1 &
   echo $! > "$WORK/daemon.pid"
   wait_until 60 iocorectl status
+}
+
+# The CPUs that are I/O cores, in one line, each with a blank behind it.
+io_cores() {
+  iocorectl cores --json | jq -r '.[] | select(.io_core) | .cpu' | tr '\n' ' '
 }
 
 # history [FILTER]: the decisions, as jq's filter makes of each.

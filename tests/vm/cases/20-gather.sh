@@ -66,7 +66,6 @@ median=$(printf '%s\n' $latest | sort -n | sed -n 2p)
 [ $((median - 1)) -le 3 ]
 ok $? "within 3 epochs of appearing, which was epoch 1: the last of them in epochs$latest, in the median $median"
 
-io_cores() { iocorectl cores --json | jq -r '.[] | select(.io_core) | .cpu' | tr '\n' ' '; }
 for name in $names; do run_before[$name]=$(run_nsec "${worker[$name]}") wait_before[$name]=$(wait_nsec "${worker[$name]}"); done
 # Which CPUs are I/O cores may change meanwhile: those that were any.
 record 41 io_cores

@@ -39,10 +39,6 @@ reserved() {
   return 0
 }
 gathered() { all_bound && reserved; }
-as_before() { # as_before DESCRIPTION
-  dump_state > "$WORK/after"
-  is "$(differing "$WORK/before" "$WORK/after")" "" "$1"
-}
 owner_mask=$(cpus_of "$(cat "$WORK/load.one.pid")")
 n_born=0
 one_is_born() {

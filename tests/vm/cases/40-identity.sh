@@ -9,7 +9,6 @@ start_vm two - - --vcpus 1 --vcpu-share 0.05 --tap guest-two --pause
 ok $? "a VM with one runs"
 start_load nameless 0-7 --pause
 start_load several 0-7 --pause --device /dev/vhost-vsock
-pid_of() { cat "$WORK/load.$1.pid"; }
 
 # The workers as the loads know them: "worker kind tap pair owner domain".
 expected() {

@@ -12,7 +12,6 @@ start_vm b 0-3 0-3 --vcpus 1 --vcpu-share 0.05 --load 0.3 || ok 1 "VM b starts"
 # of one CPU only: neither can be made to leave it
 start_vm c 0-3 3 --vcpus 1 --vcpu-share 0.05 --load 0.05 || ok 1 "VM c starts"
 
-pid_of() { cat "$WORK/load.$1.pid"; }
 # guest_threads NAME: thread ids but the workers'.
 guest_threads() {
   local directory id
@@ -21,22 +20,13 @@ guest_threads() {
     case " $(workers_of "$1" | tr '\n' ' ') " in *" $id "*) ;; *) echo "$id" ;; esac
   done
 }
-io_cores() { iocorectl cores --json | jq -r '.[] | select(.io_core) | .cpu' | tr '\n' ' '; }
-# has LIST CPU: a CPU list like 0-3,8
-has() {
-  local part
-  for part in ${1//,/ }; do
-    [ "$2" -ge "${part%-*}" ] && [ "$2" -le "${part#*-}" ] && return 0
-  done
-  return 1
-}
 isolated() {
   local cores name id cpu
   cores=$(io_cores)
   [ -n "$cores" ] || return 1
   for name in "$@"; do
     for id in $(guest_threads "$name"); do
-      for cpu in $cores; do ! has "$(cpus_of "$id")" "$cpu" || return 1; done
+      for cpu in $cores; do ! in_list "$cpu" "$(cpus_of "$id")" || return 1; done
     done
   done
 }
@@ -49,19 +39,6 @@ gathered() {
     done
   done
 }
-differing() {
-  awk 'NR == FNR { mask[$1 " " $2] = $3; next } ($1 " " $2) in mask && mask[$1 " " $2] != $3 { print $1, mask[$1 " " $2], "->", $3 }' "$1" "$2"
-}
-dump_cpusets() {
-  local file
-  find /sys/fs/cgroup -name cpuset.cpus | sort | while IFS= read -r file; do echo "$file $(cat "$file")"; done
-}
-as_before() { # as_before DESCRIPTION
-  dump_masks > "$WORK/after"
-  is "$(differing "$WORK/before" "$WORK/after")" "" "$1, every mask is as before"
-  dump_cpusets > "$WORK/cpusets.after"
-  is "$(diff "$WORK/cpusets.before" "$WORK/cpusets.after")" "" "$1, every cpuset is as before"
-}
 where() {
   local name id
   for name in a b c; do
@@ -70,8 +47,7 @@ where() {
   done
   diag "I/O cores: $(io_cores)"
 }
-dump_masks > "$WORK/before"
-dump_cpusets > "$WORK/cpusets.before"
+dump_state > "$WORK/before"
 
 start_daemon
 holds "workers are on I/O cores, and guests' other threads are off them" wait_until 60 gathered
@@ -87,11 +63,11 @@ taskset -cp 1-2 "$vcpu" > /dev/null
 told() { iocorectl history --limit 1000 --json | grep -q "thread.cpus" || grep -q "thread.cpus.*$vcpu\|$vcpu.*thread.cpus" "$WORK/daemon.log"; }
 holds "a taskset on a vCPU is noticed" wait_until 20 told
 is "$(cpus_of "$vcpu")" 1-2 "and left alone"
-sed -i "s/^\($vcpu [0-9]*\) .*/\1 $(field_of "$vcpu" Cpus_allowed)/" "$WORK/before"
+sed -i "s/^\(thread $vcpu [0-9]*\) [^ ]*/\1 $(field_of "$vcpu" Cpus_allowed)/" "$WORK/before"
 
 stop_daemon TERM
 is "$daemon_status" 0 "SIGTERM ends iocored well"
-as_before "after SIGTERM"
+as_before "after SIGTERM every mask and every cpuset is as before"
 home=0-3
 is "$(cpus_of "$born")" "$home" "the worker that was born meanwhile has its owner's CPUs"
 
@@ -102,7 +78,7 @@ born=$(workers_of a | tail -n 1)
 stop_daemon KILL
 iocored --config "$WORK/iocored.conf" --restore >> "$WORK/restore.log" 2>&1
 ok $? "iocored --restore succeeds"
-as_before "after SIGKILL and --restore"
+as_before "after SIGKILL and --restore every mask and every cpuset is as before"
 is "$(cpus_of "$born")" "$home" "the worker that was born just before has its owner's CPUs"
 [ -s "$WORK/restore.log" ] && diag "$(cat "$WORK/restore.log")"
 tap_done
