@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The plugin's main side: the picture of all domains, and what is set on them. Main thread only. */
+#ifndef LIBVIRT_H
+#define LIBVIRT_H
+
+#include "plugins/vhost-thread/affinity.h"
+#include "talk.h"
+
+#define KIND_VCPU_CPUS "vcpu.cpus"
+#define KIND_EMULATOR_CPUS "emulator.cpus"
+#define KIND_IOTHREAD_CPUS "iothread.cpus"
+#define KIND_IOTHREAD_POLL "iothread.poll-max-ns"
+#define KIND_NODESET "numatune.nodeset"
+
+/* One thing of a running domain that can be set. Strings are lists as affinity_format() writes them; NULL: not known, or none. */
+struct pin {
+        enum question_kind kind; /* one that sets CPUs or nodes */
+        unsigned number;         /* of the vCPU or IOThread; 0 */
+        char *value;             /* now */
+        char *base;              /* what its owner gave it, or a decision did: what it has while no CPU of it is an I/O core */
+        char *asked;             /* was asked for, and is not answered */
+        bool asked_by_reserve;   /* `asked` was, by reserve(): it does not change `base` */
+        char *wanted;            /* reserve() asked for this */
+        char *refused;           /* reserve() asked for this in vain */
+        char *before, *before_base; /* `value` and `base` before the last decision, to be recognised when that is undone */
+        bool by_hand;            /* base, if no decision changed it, leaves out CPUs that the domain could have */
+        bool touched;            /* something was set here in this process */
+        bool told_stays;         /* that it stays on an I/O core */
+        bool told_refused;       /* libvirt's words about why it was not set */
+        uint64_t serial;         /* of the last answer: older descriptions know nothing of it */
+
+        /* IOThreads */
+        uint64_t poll_max_ns;
+        bool polls, polls_asked; /* it is known, was asked for */
+};
+
+struct known {
+        char uuid[UUID_SIZE];
+        struct iocore_domain *pub;       /* NULL: the model does not take it */
+        struct description *description; /* NULL: only an event told of it */
+        uint64_t serial;                 /* of its last event */
+        bool seen;                       /* in the listing that is going on */
+        bool told_foreign, told_unreadable, told_name;
+        struct pin *pins; /* by kind and number */
+        size_t n_pins;
+};
+
+struct libvirt_state {
+        const struct iocore_services *services;
+        struct iocore_context *context;
+        struct talk *talk;
+        char *uri;
+        struct known **domains; /* by UUID */
+        size_t n_domains, n_allocated;
+        bool listed;          /* once, since the start: what is not here does not exist */
+        bool away_told, read_only_told;
+        bool reserve_pending; /* something changed since reserve() looked */
+        bool reserving;       /* set() is called by what reserve() asks for */
+        struct affinity_mask cores; /* as reserve() saw them last */
+        struct talk_status status;
+        char unavailable[IOCORE_REASON_MAX + 64];
+};
+
+/* --- picture.c: from news to the model */
+
+/* Applies all news; true: something came, went or changed. */
+bool picture_update(struct libvirt_state *state);
+void picture_free(struct libvirt_state *state);
+struct known *picture_find(const struct libvirt_state *state, const char *uuid);
+struct known *picture_find_name(const struct libvirt_state *state, const char *name);
+struct pin *known_pin(const struct known *known, enum question_kind kind, unsigned number);
+/* Does it run, as far as is known, and is it known as what? */
+bool known_runs(const struct known *known);
+
+/* --- publish.c: one domain's part of the model */
+
+/* All of it, from the description and the pins. */
+void publish(struct libvirt_state *state, struct known *known);
+/* The CPUs of its threads only. */
+void publish_pins(struct libvirt_state *state, struct known *known);
+/* ret: IOCORE_NAME_MAX bytes: the object of the knobs of one pin; "" where it has none. */
+void known_object(const struct known *known, enum question_kind kind, unsigned number, char *ret);
+
+/* --- pins.c */
+
+/* Takes what the description says: adds, keeps and removes pins. -ENOMEM: nothing changed. */
+int pins_update(struct libvirt_state *state, struct known *known, const struct description *description);
+void pins_free(struct known *known);
+/* Something that we had asked for holds now. */
+void pin_set(struct libvirt_state *state, struct known *known, struct pin *pin, const char *value, uint64_t serial);
+/* Replaces a string by a copy; NULL, or no memory for it: by none. */
+void string_set(char **string, const char *text);
+static inline bool string_equal(const char *a, const char *b) { return a && b && __builtin_strcmp(a, b) == 0; }
+const char *kind_of_pin(enum question_kind kind);
+
+/* --- knobs.c, reserve.c */
+
+enum { LIBVIRT_KNOBS = 5 };
+extern const struct iocore_knob libvirt_knobs[LIBVIRT_KNOBS];
+int libvirt_reserve(void *userdata, iocore_want want, void *want_userdata);
+
+#endif

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# A real libvirtd of our own, in namespaces that end with the script: its files are on tmpfs, its taps in a network of its own, its QEMUs in the tree of processes that goes away.
+# Only control groups stay behind, and are removed by their names. Sets $work, $tag (in the name of each domain).
+
+libvirtd_pid=
+
+# Run the script again in namespaces: enter "$0"
+enter() {
+  local machine_before status
+  [ "$(id -u)" -eq 0 ] || { skip "a libvirtd of our own" "needs root"; tap_done; exit; }
+  unshare --mount --pid --net --fork --mount-proc true 2>/dev/null || { skip "a libvirtd of our own" "namespaces are not to be had here"; tap_done; exit; }
+  machine_before=$(echo /sys/fs/cgroup/*/machine /sys/fs/cgroup/machine)
+  work=$(mktemp -d)
+  export IOCORE_LIBVIRT_WORK=$work IOCORE_LIBVIRT_TAG=t$$
+  unshare --mount --pid --net --fork --kill-child --mount-proc "$1"
+  status=$?
+  remove_cgroups "$IOCORE_LIBVIRT_TAG" "$machine_before"
+  rm -rf "$work"
+  exit $status
+}
+
+# remove_cgroups TAG MACHINE-BEFORE: those of the domains, and the ones above them that were not there before.
+remove_cgroups() {
+  local directory top
+  for top in /sys/fs/cgroup /sys/fs/cgroup/*/; do
+    top=${top%/}/machine
+    [ -d "$top" ] || continue
+    for directory in "$top"/qemu-*-"$1"*; do
+      [ ! -d "$directory" ] || find "$directory" -depth -type d -exec rmdir {} + 2>/dev/null
+    done
+    case " $2 " in *" $top "*) ;; *) rmdir "$top" 2>/dev/null ;; esac
+  done
+}
+
+# In the namespaces: everything of libvirt's is new.
+prepare() {
+  local directory
+  work=$IOCORE_LIBVIRT_WORK tag=$IOCORE_LIBVIRT_TAG
+  ip link set lo up
+  for directory in /etc/libvirt /run/libvirt /var/lib/libvirt /var/log/libvirt /var/cache/libvirt; do
+    mkdir -p "$directory" && mount -t tmpfs tmpfs "$directory" || return 1
+  done
+  mkdir -p /var/lib/libvirt/qemu /var/log/libvirt/qemu
+  cat >/etc/libvirt/qemu.conf <<'END'
+user = "root"
+group = "root"
+dynamic_ownership = 0
+remember_owner = 0
+namespaces = []
+security_driver = "none"
+END
+  libvirtd_conf none
+  virtlogd -d || return 1
+}
+
+# libvirtd_conf AUTHENTICATION: for connections that may change something
+libvirtd_conf() {
+  cat >/etc/libvirt/libvirtd.conf <<END
+auth_unix_ro = "none"
+auth_unix_rw = "$1"
+unix_sock_group = "root"
+unix_sock_ro_perms = "0777"
+unix_sock_rw_perms = "0777"
+END
+}
+
+start_libvirtd() {
+  libvirtd >>"$work/libvirtd.log" 2>&1 &
+  libvirtd_pid=$!
+  wait_until 20 virsh -q -c qemu:///system list --name || { diag "$(tail -20 "$work/libvirtd.log")"; return 1; }
+}
+
+# stop_libvirtd [SIGNAL]: domains go on
+stop_libvirtd() {
+  [ -n "$libvirtd_pid" ] || return 0
+  kill -"${1:-TERM}" "$libvirtd_pid"
+  wait "$libvirtd_pid" 2>/dev/null
+  libvirtd_pid=
+}
+
+v() { timeout 30 virsh -q -c qemu:///system "$@"; }
+
+# domain_xml NAME [EXTRA-XML [EXTRA-DEVICES]]: two vCPUs that run an empty BIOS, an IOThread, a tap with two queues and vhost
+domain_xml() {
+  cat <<END
+<domain type='qemu'>
+  <name>$1</name>
+  <memory unit='MiB'>32</memory>
+  <vcpu>2</vcpu>
+  <iothreads>1</iothreads>
+  ${2:-}
+  <os><type arch='x86_64' machine='pc'>hvm</type></os>
+  <features><acpi/></features>
+  <devices>
+    <controller type='usb' model='piix3-uhci'/>
+    <interface type='ethernet'>
+      <model type='virtio'/>
+      <driver name='vhost' queues='2'/>
+    </interface>
+    <memballoon model='none'/>
+    ${3:-}
+  </devices>
+</domain>
+END
+}
+
+# --- iocored and its bus
+
+start_bus_and_daemon() {
+  mkdir -p "$work/policies"
+  cat >"$work/bus.conf" <<END
+<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig><type>system</type><listen>unix:path=$work/bus</listen><auth>EXTERNAL</auth>
+<policy context="default"><allow own="*"/><allow user="*"/><allow send_destination="*"/><allow receive_sender="*"/></policy></busconfig>
+END
+  dbus-daemon --config-file="$work/bus.conf" --nofork --nopidfile >>"$work/bus.log" 2>&1 &
+  wait_until 10 test -S "$work/bus" || return 1
+  export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$work/bus
+}
+
+# configure [TEXT]
+configure() {
+  cat >"$work/iocored.conf" <<END
+[daemon]
+journal = $work/journal
+plugins = libvirt vhost-thread cpu
+plugin-directory = $BUILD/.libs
+policy-directories = $work/policies
+epoch = 100ms
+log-level = debug
+${1:-}
+[plugin.vhost-thread]
+# whoever names patterns means this host, also where the kernel has no vhost
+patterns = none
+none.regex = ^no-such-thread$
+none.kind = net
+END
+}
+
+daemon_pid=
+# start_daemon [ARGUMENT...]
+start_daemon() {
+  "$BUILD/iocored" --config "$work/iocored.conf" "$@" >>"$work/iocored.log" 2>&1 &
+  daemon_pid=$!
+  wait_until 20 past_epoch 3 || { diag "iocored did not start"; diag "$(tail -20 "$work/iocored.log")"; return 1; }
+}
+
+stop_daemon() {
+  local pid=$daemon_pid
+  [ -n "$pid" ] || return 0
+  daemon_pid=
+  kill -"${1:-TERM}" "$pid" 2>/dev/null
+  wait "$pid" 2>/dev/null
+}
+
+ctl() { timeout 10 "$BUILD/iocorectl" "$@"; }
+epoch() { ctl status --json | jq .epoch; }
+past_epoch() { [ "$(epoch)" -gt "$1" ]; }
