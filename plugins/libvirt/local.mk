@@ -11,11 +11,12 @@ liblibvirt_plugin_la_SOURCES = plugins/libvirt/libvirt.h plugins/libvirt/libvirt
 	plugins/libvirt/knobs.c plugins/libvirt/reserve.c plugins/libvirt/talk.h plugins/libvirt/talk-private.h plugins/libvirt/talk.c plugins/libvirt/talker.c \
 	plugins/libvirt/hand.c plugins/libvirt/events.c plugins/libvirt/loop.c
 liblibvirt_plugin_la_CFLAGS = $(AM_CFLAGS) $(LIBVIRT_CFLAGS)
-liblibvirt_plugin_la_LIBADD = libdomain-xml.la $(LIBVIRT_LIBS) -lpthread
+# What links it adds $(LIBVIRT_LDFLAGS).
+liblibvirt_plugin_la_LIBADD = libdomain-xml.la -lpthread
 
 plugin_LTLIBRARIES += libvirt.la
 libvirt_la_SOURCES =
 libvirt_la_LIBADD = liblibvirt-plugin.la
 # A thread that still waits for libvirt when the plugin is closed must find its code: it is never unloaded.
-libvirt_la_LDFLAGS = $(plugin_ldflags) -Wl,-z,nodelete
+libvirt_la_LDFLAGS = $(plugin_ldflags) $(LIBVIRT_LDFLAGS) -Wl,-z,nodelete
 endif
