@@ -107,3 +107,13 @@ tests_fuzz_fuzz_cpuset_SOURCES = tests/fuzz/fuzz.h tests/fuzz/fuzz-cpuset.c
 tests_fuzz_fuzz_cpuset_LDADD = libvhost-thread.la
 tests_fuzz_fuzz_cpuset_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 endif
+
+EXTRA_DIST += tests/fuzz/corpus/domain-xml/running tests/fuzz/corpus/domain-xml/status tests/fuzz/corpus/domain-xml/wishes tests/fuzz/corpus/domain-xml/entities
+if FUZZERS
+if PLUGIN_LIBVIRT
+check_PROGRAMS += tests/fuzz/fuzz-domain-xml
+tests_fuzz_fuzz_domain_xml_SOURCES = tests/fuzz/fuzz-domain-xml.c
+tests_fuzz_fuzz_domain_xml_LDADD = libdomain-xml.la
+tests_fuzz_fuzz_domain_xml_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+endif
+endif

@@ -197,3 +197,12 @@ tests_unit_test_identity_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_identity_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray,--wrap=open
 tests_unit_test_identity_LDADD = libvhost-thread.la libiocored.la $(CMOCKA_LIBS)
 endif
+
+if HAVE_CMOCKA
+if PLUGIN_LIBVIRT
+unit_programs += tests/unit/test-domain-xml
+tests_unit_test_domain_xml_SOURCES = tests/unit/test-domain-xml.c
+tests_unit_test_domain_xml_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_domain_xml_LDADD = libdomain-xml.la $(CMOCKA_LIBS)
+endif
+endif
