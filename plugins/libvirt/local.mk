@@ -4,7 +4,7 @@ if PLUGIN_LIBVIRT
 noinst_LTLIBRARIES += libdomain-xml.la liblibvirt-plugin.la
 libdomain_xml_la_SOURCES = plugins/libvirt/description.h plugins/libvirt/description.c plugins/libvirt/wishes.h plugins/libvirt/wishes.c \
 	plugins/libvirt/domain-xml.h plugins/libvirt/domain-xml.c plugins/libvirt/process.h plugins/libvirt/process.c \
-	daemon/host/cpu-list.h daemon/host/cpu-list.c plugins/vhost-thread/affinity.h plugins/vhost-thread/affinity.c plugins/vhost-thread/thread-info.h plugins/vhost-thread/thread-info.c
+	plugins/vhost-thread/affinity.h plugins/vhost-thread/affinity.c plugins/vhost-thread/thread-info.h plugins/vhost-thread/thread-info.c
 libdomain_xml_la_CFLAGS = $(AM_CFLAGS) $(XML_CFLAGS)
 libdomain_xml_la_LIBADD = libplugin-common.la $(XML_LIBS) $(HWLOC_LIBS)
 liblibvirt_plugin_la_SOURCES = plugins/libvirt/libvirt.h plugins/libvirt/libvirt.c plugins/libvirt/picture.c plugins/libvirt/publish.c plugins/libvirt/pins.c \
