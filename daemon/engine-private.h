@@ -3,6 +3,7 @@
 #ifndef ENGINE_PRIVATE_H
 #define ENGINE_PRIVATE_H
 
+#include "daemon/act/asks.h"
 #include "daemon/engine.h"
 #include "daemon/plan/planner.h"
 #include "daemon/plan/trial.h"
@@ -16,6 +17,14 @@
 /* How many policies may be stopped in one epoch and be told apart. */
 #define STOPPED_MAX 64
 
+/* So many decisions may wait for somebody to answer; what is beyond is refused. A policy that pins a host full of VMs anew makes one decision for each. */
+#define OPEN_DECISIONS_MAX 64
+
+struct open_decision {
+        struct decision *decision; /* its id is that of the log's entry, 0: there was no memory for one */
+        struct transaction *transaction;
+};
+
 struct engine {
         struct config *config;
         struct host *host;
@@ -28,6 +37,10 @@ struct engine {
         struct decision_log *log;
         struct actor actor;
         struct reservation *reservation;
+        struct asks *asks;
+        struct open_decision open[OPEN_DECISIONS_MAX];
+        size_t n_open;
+        char in_progress[IOCORE_REASON_MAX]; /* engine_in_progress() */
         struct hotplug *hotplug; /* NULL: CPUs do not come and go here */
         struct intent_list intents;
         struct engine_listener listener;
@@ -56,6 +69,18 @@ void engine_tell(struct engine *engine, const char *kind, const char *object, co
 
 /* Carries out what may be carried out, logs and remembers. Takes the decision. *ret (may be NULL): its entry in the log. 0 or -ENOMEM. */
 int engine_carry_out(struct engine *engine, struct decision *decision, const struct decision **ret);
+/* All of a plan, in order; empties it. */
+void engine_carry_out_plan(struct engine *engine, struct plan *plan, const struct decision **ret_last);
+/* Asks again for what has not answered, and ends the decisions for which all has. */
+void engine_resume_open(struct engine *engine);
+/* What `source` has under way is undone; it ends as other open decisions do. */
+void engine_abandon_open(struct engine *engine, const char *source);
+/* This is the end: nobody waits any longer. */
+void engine_drop_open(struct engine *engine);
+/* See planner_capabilities.in_progress. */
+const char *engine_in_progress(struct engine *engine, const char *knob, const char *object);
+/* Tells what was set on wishes of plugins. */
+void engine_tell_reserved(struct engine *engine, const struct reservation_report *report);
 /* Lets each plugin look for new and vanished objects. */
 void engine_scan(struct engine *engine, bool thorough);
 /* Lets each plugin add and remove what has announced itself since the last epoch. */

@@ -33,6 +33,10 @@ static const char *capability(void *userdata, const char *kind, const char *obje
         return plugin_set_unavailable(engine->plugins, kind, object);
 }
 
+static const char *in_progress(void *userdata, const char *knob, const char *object) {
+        return engine_in_progress(userdata, knob, object);
+}
+
 static const char *policy_action_unavailable(void *userdata, const char *action) {
         const struct engine *engine = userdata;
         enum intent_action known = intent_action_from_string(action);
@@ -194,7 +198,7 @@ int engine_new(struct engine **ret, struct config *config) {
         if (!engine)
                 return -ENOMEM;
         engine->mode = config->mode;
-        engine->capabilities = (struct planner_capabilities) { engine, capability };
+        engine->capabilities = (struct planner_capabilities) { engine, capability, in_progress };
 
         int r = open_journal(&engine->journal, config);
         if (r < 0)
@@ -211,6 +215,8 @@ int engine_new(struct engine **ret, struct config *config) {
                 return r;
         check_rights(engine);
         r = reservation_new(&engine->reservation);
+        if (r >= 0)
+                r = asks_new(&engine->asks);
         if (r < 0)
                 return r;
         engine->actor = (struct actor) {
@@ -221,6 +227,7 @@ int engine_new(struct engine **ret, struct config *config) {
                 .on_foreign = foreign_change,
                 .on_refused = engine_tell_refused,
                 .reservation = engine->reservation,
+                .asks = engine->asks,
                 .userdata = engine,
         };
         r = restore_leftovers(engine);
@@ -247,6 +254,7 @@ struct engine *engine_free(struct engine *engine) {
         for (size_t i = 0; engine->watches && engine->watches[i]; i++)
                 sd_event_source_disable_unref(engine->watches[i]);
         free(engine->watches);
+        engine_drop_open(engine);
         intent_list_done(&engine->intents);
         policy_set_free(engine->policies);
         trial_set_free(engine->trials);
@@ -254,6 +262,7 @@ struct engine *engine_free(struct engine *engine) {
         planner_free(engine->planner);
         plugin_set_free(engine->plugins);
         reservation_free(engine->reservation);
+        asks_free(engine->asks);
         hotplug_free(engine->hotplug);
         host_free(engine->host);
         journal_close(engine->journal);
@@ -265,6 +274,7 @@ struct engine *engine_free(struct engine *engine) {
 int engine_restore(struct engine *engine, struct restore_report *ret) {
         struct restore_report report = { 0 };
         engine->host->in_haste = false; /* this is the end */
+        engine_drop_open(engine);
         engine_check_hotplug(engine);
         engine_scan(engine, true);
         int r = transaction_restore(&engine->actor, NULL, &report);

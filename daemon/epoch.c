@@ -91,94 +91,6 @@ void engine_refresh(struct engine *engine) {
 
 /* --- act */
 
-static void log_decision(const struct decision *decision) {
-        int priority = decision->verdict == VERDICT_DONE ? LOG_NOTICE : decision->verdict == VERDICT_FAILED ? LOG_WARNING : LOG_INFO;
-        log_message(priority, "Decision %llu, %s by %s, %s: %s%s%s", (unsigned long long) decision->id, intent_action_to_string(decision->intent.action),
-                    decision->intent.source, verdict_to_string(decision->verdict), decision->text, decision->intent.reason[0] ? " Reason: " : "",
-                    decision->intent.reason);
-}
-
-static bool touches_structure(const struct decision *decision) {
-        for (size_t i = 0; i < decision->n_steps; i++)
-                if (decision->steps[i].kind != STEP_KNOB_SET)
-                        return true;
-        return false;
-}
-
-static void begin_trial(struct engine *engine, struct decision *entry) {
-        int r = trial_set_begin(engine->trials, engine->host, entry->id, entry->intent.trial, entry->intent.trial_higher_is_better);
-        if (r == 0) {
-                entry->trial = TRIAL_RUNNING;
-                return;
-        }
-        entry->trial = TRIAL_INCONCLUSIVE;
-        snprintf(entry->trial_text, sizeof entry->trial_text, "not tried: %s",
-                 r == -EAGAIN  ? "too little was observed before"
-                 : r == -EBUSY ? "another trial was running"
-                               : strerror(-r));
-}
-
-/* A queue whose VM ended while it was decided about is normal: nothing failed, there is nothing left to be set. */
-static void excuse_what_vanished(struct decision *decision, int error) {
-        if ((error != -ENOENT && error != -ENODEV && error != -ESRCH) || decision->n_steps != 1 || decision->steps[0].kind != STEP_KNOB_SET)
-                return;
-        decision->verdict = VERDICT_REFUSED;
-        snprintf(decision->rule, sizeof decision->rule, "unknown-object");
-        snprintf(decision->text, sizeof decision->text, "%s has vanished meanwhile.", decision->steps[0].object);
-}
-
-int engine_carry_out(struct engine *engine, struct decision *decision, const struct decision **ret) {
-        struct timespec now;
-        clock_gettime(CLOCK_REALTIME, &now);
-        decision->usec = (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
-        decision->epoch = engine->host->epoch;
-
-        if (decision->verdict == VERDICT_PLANNED) {
-                int error = engine->mode == MODE_OBSERVE ? 0 : transaction_run(&engine->actor, decision);
-                if (engine->mode == MODE_OBSERVE)
-                        decision->verdict = VERDICT_WOULD;
-                if (error < 0) {
-                        engine->scan_wanted = true;
-                        excuse_what_vanished(decision, error);
-                }
-        }
-        planner_report(engine->planner, engine->host, decision);
-        if ((decision->verdict == VERDICT_DONE || decision->verdict == VERDICT_FAILED) && touches_structure(decision))
-                engine->settle_wanted = true;
-        if (decision->verdict == VERDICT_DONE && touches_structure(decision))
-                engine_scan(engine, false);
-
-        const struct decision *entry = NULL;
-        int r = decision_log_add(engine->log, decision, &entry);
-        if (r < 0) {
-                decision_free(decision);
-                return r;
-        }
-        if (ret)
-                *ret = entry;
-        if (r == 0)
-                return 0; /* the same refusal again: counted, not told again */
-        engine->statistics.decisions++;
-        if (entry->verdict == VERDICT_DONE && entry->intent.trial != TRIAL_NONE)
-                begin_trial(engine, decision_log_find_for_update(engine->log, entry->id));
-        if (!engine->listener.tells_decisions)
-                log_decision(entry);
-        if (engine->listener.decided)
-                engine->listener.decided(engine->listener.userdata, entry);
-        return 0;
-}
-
-static void carry_out_plan(struct engine *engine, struct plan *plan, const struct decision **ret_last) {
-        if (plan->n_decisions > 0)
-                engine_check_hotplug(engine);
-        for (size_t i = 0; i < plan->n_decisions; i++) {
-                int r = engine_carry_out(engine, TAKE_PTR(plan->decisions[i]), ret_last);
-                if (r < 0)
-                        log_warning("A decision could not be recorded: %s, continuing.", strerror(-r));
-        }
-        plan_done(plan);
-}
-
 /* A stopped policy leaves nothing behind. */
 static void undo_stopped_policies(struct engine *engine) {
         unsigned n_restored = 0;
@@ -186,6 +98,7 @@ static void undo_stopped_policies(struct engine *engine) {
                 char source[INTENT_SOURCE_MAX];
                 struct restore_report report = { 0 };
                 snprintf(source, sizeof source, "policy:%s", engine->stopped[i]);
+                engine_abandon_open(engine, source);
                 int r = transaction_restore(&engine->actor, source, &report);
                 log_message(r < 0 ? LOG_WARNING : LOG_NOTICE, "Policy %s: %u of its changes put back, %u failed.", engine->stopped[i], report.restored,
                             report.failed);
@@ -259,7 +172,7 @@ static void decide_plan_act(struct engine *engine) {
         if (r < 0)
                 log_warning("No plan was made: %s, trying again in the next epoch.", strerror(-r));
         else
-                carry_out_plan(engine, &plan, NULL);
+                engine_carry_out_plan(engine, &plan, NULL);
 }
 
 void engine_epoch(struct engine *engine, uint64_t now_usec) {
@@ -268,6 +181,7 @@ void engine_epoch(struct engine *engine, uint64_t now_usec) {
         engine->host->in_haste = true;
         host_begin_epoch(engine->host, now_usec);
         sample_and_derive(engine, now_usec);
+        engine_resume_open(engine);
         trial_set_observe(engine->trials, engine->host);
         undo_stopped_policies(engine); /* by a client, in whatever mode */
         if (engine->mode == MODE_PAUSED)
@@ -299,7 +213,7 @@ int engine_submit(struct engine *engine, const struct intent *intent, const stru
         if (r < 0)
                 return r;
         const struct decision *entry = NULL;
-        carry_out_plan(engine, &plan, &entry);
+        engine_carry_out_plan(engine, &plan, &entry);
         if (engine->settle_wanted && engine->mode != MODE_OBSERVE)
                 engine_settle(engine);
         engine_tell_further_refusals(engine);

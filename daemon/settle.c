@@ -39,6 +39,8 @@ static void look_at_changed_knob(struct engine *engine, const char *kind, const 
         struct actor *actor = &engine->actor;
         struct hand hand;
         engine_check_hotplug(engine); /* it may have been the kernel, just now */
+        if (asks_is_open(engine->asks, kind, object))
+                return; /* it may be what was asked for: known when it answers */
         if (hand_find(actor, kind, object, &hand) < 0 || hand_get(&hand, live) < 0)
                 return;
         const struct journal_entry *entry = hand_entry(actor, &hand);
@@ -154,7 +156,7 @@ static void list_io_cores(const struct host *host, char *ret, size_t size) {
         hwloc_bitmap_free(cores);
 }
 
-static void tell_reserved(struct engine *engine, const struct reservation_report *report) {
+void engine_tell_reserved(struct engine *engine, const struct reservation_report *report) {
         char text[IOCORE_REASON_MAX], cores[96];
         size_t n = (size_t) snprintf(text, sizeof text, "%u %s set:", report->n_set, report->n_set == 1 ? "knob" : "knobs");
         for (size_t i = 0; i < report->n_kinds && n < sizeof text; i++)
@@ -175,6 +177,8 @@ void engine_settle(struct engine *engine) {
         int r = reservation_settle(&engine->actor, "reservation", &report);
         if (r < 0)
                 log_debug("A plugin could not say what it wants to be set for the I/O cores: %s, trying again at the next scan.", strerror(-r));
+        /* What has not answered is asked for in the next epoch; it is no refusal. */
+        engine->settle_wanted = report.n_in_progress > 0;
         if (report.n_set > 0)
-                tell_reserved(engine, &report);
+                engine_tell_reserved(engine, &report);
 }

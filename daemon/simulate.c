@@ -76,6 +76,8 @@ static void print_decision(void *userdata, const struct decision *decision) {
         case VERDICT_FAILED:
                 simulation->failed++;
                 break;
+        case VERDICT_OPEN:
+                break; /* told again when it is over */
         default:
                 simulation->refused++;
         }

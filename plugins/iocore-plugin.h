@@ -299,7 +299,8 @@ struct iocore_knob {
         /* Sets it and returns in ret_value what was really set (read back). Same errors; -EINVAL: the value
          * is not one of this knob's; anything else: the kernel refused. On failure the old value still holds.
          * -EINPROGRESS: asked for, and somebody else has to answer first. The daemon goes on with its epoch and calls set() with the same value again in later epochs until it returns
-         * something else. Only where in_haste(); otherwise set() itself waits (two seconds at most, then -ETIMEDOUT). */
+         * something else. Only where in_haste(); otherwise set() itself waits (two seconds at most, then -ETIMEDOUT). While one value is under way another may be asked for, to take back what
+         * does not answer: it takes its place and must be done after it, also when it is what get() still says; nobody asks for the first one any more. */
         int (*set)(void *state, const char *object, const char *value, char *ret_value, size_t size);
 };
 

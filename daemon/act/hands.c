@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "asks.h"
 #include "cleanup.h"
 #include "fault-point.h"
 #include "hands.h"
@@ -140,18 +141,22 @@ const struct journal_entry *hand_entry(const struct actor *actor, const struct h
         return NULL;
 }
 
-/* Sets; when that fails, looks whether the old value still holds, as it should: if not, `ret` is what holds instead. */
-static int set_and_look(const struct hand *hand, const char *live, const char *value, char *ret, bool *ret_changed) {
+/* After a set() that returned `r`: when that failed, looks whether the old value still holds, as it should: if not, `ret` is what holds instead. */
+static int look(const struct hand *hand, const char *live, const char *value, int r, char *ret, bool *ret_changed) {
         *ret_changed = false;
-        int r = hand_set(hand, value, ret);
         if (r < 0) {
                 *ret_changed = hand_get(hand, ret) >= 0 && strcmp(ret, live) != 0;
                 return r;
         }
         if (strcmp(ret, live) == 0)
-                return -EOPNOTSUPP; /* taken without a word, and nothing happened */
+                return strcmp(value, live) == 0 ? 0 : -EOPNOTSUPP; /* taken without a word, and nothing happened */
         *ret_changed = true;
         return 0;
+}
+
+static int set_and_look(const struct hand *hand, const char *live, const char *value, char *ret, bool *ret_changed) {
+        int r = hand_set(hand, value, ret);
+        return look(hand, live, value, r, ret, ret_changed);
 }
 
 static int announce(struct actor *actor, const struct hand *hand, const char *live, const char *value) {
@@ -190,8 +195,34 @@ int hand_settle(struct actor *actor, const struct hand *hand, const char *value)
         return journal_confirm(actor->journal, JOURNAL_KNOB, plugin, kind, hand->object, value);
 }
 
+int hand_conclude(struct actor *actor, const struct hand *hand, const char *live, const char *value, int r, bool announced, const char *source_before, char *ret,
+                  bool *ret_changed) {
+        r = look(hand, live, value, r, ret, ret_changed);
+        if (r < 0 && hand->insist && *ret_changed && strcmp(ret, value) == 0)
+                r = 0; /* on the way back it counts what holds, not what the kernel said */
+        if (r >= 0) {
+                r = hand_settle(actor, hand, ret);
+                return hand->insist ? 0 : r;
+        }
+        if (announced && !*ret_changed)
+                (void) journal_cancel(actor->journal, JOURNAL_KNOB, hand->instance->plugin->name, hand->knob->kind, hand->object,
+                                      source_before[0] ? source_before : NULL);
+        return r;
+}
+
+/* What was asked for before and has not answered. False: it goes first. */
+static bool make_way(const struct actor *actor, const struct hand *hand) {
+        if (!asks_is_open(actor->asks, hand->knob->kind, hand->object))
+                return true;
+        if (hand->insist)
+                asks_drop(actor->asks, hand->knob->kind, hand->object);
+        return hand->insist;
+}
+
 int hand_set_journaled(struct actor *actor, struct hand *hand, const char *live, const char *value, char *ret, bool *ret_changed) {
         *ret_changed = false;
+        if (!make_way(actor, hand))
+                return -EBUSY;
         const struct journal_entry *entry = hand_entry(actor, hand);
         char source_before[sizeof entry->source] = "";
         if (entry)
@@ -205,17 +236,12 @@ int hand_set_journaled(struct actor *actor, struct hand *hand, const char *live,
                 }
                 announced = r >= 0;
         }
-        int r = set_and_look(hand, live, value, ret, ret_changed);
-        if (r < 0 && hand->insist && *ret_changed && strcmp(ret, value) == 0)
-                r = 0; /* on the way back it counts what holds, not what the kernel said */
-        if (r >= 0) {
-                r = hand_settle(actor, hand, ret);
-                return hand->insist ? 0 : r;
+        int r = hand_set(hand, value, ret);
+        if (r == -EINPROGRESS) {
+                snprintf(ret, IOCORE_VALUE_MAX, "%s", live);
+                return actor->asks ? asks_add(actor->asks, actor, hand, live, value, announced, source_before) : r;
         }
-        if (announced && !*ret_changed)
-                (void) journal_cancel(actor->journal, JOURNAL_KNOB, hand->instance->plugin->name, hand->knob->kind, hand->object,
-                                      source_before[0] ? source_before : NULL);
-        return r;
+        return hand_conclude(actor, hand, live, value, r, announced, source_before, ret, ret_changed);
 }
 
 int unit_place(const struct hand *hand, int cpu, char *ret) {
@@ -252,7 +278,7 @@ int unit_go_home(struct actor *actor, struct hand *hand, const char *live, char 
                         return hand_forget(actor, hand);
                 }
                 first = hand_set_journaled(actor, hand, live, original, ret, ret_changed);
-                if (first >= 0 || *ret_changed)
+                if (first >= 0 || *ret_changed || first == -EINPROGRESS)
                         return first;
                 /* Where the original may be had again later, the journal goes on knowing it. */
                 forget = error_is_final(first);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "asks.h"
 #include "cleanup.h"
 #include "log.h"
 #include "reservation.h"
@@ -120,6 +121,8 @@ int want_begin(struct actor *actor, const char *kind, const char *object, const 
         const struct memory *memory = find_memory(actor->reservation, kind, object);
         if (memory && !memory->value)
                 return -ESTALE;
+        if (asks_is_open(actor->asks, kind, object))
+                return -EINPROGRESS;
         int r = hand_find(actor, kind, object, ret);
         if (r >= 0)
                 r = hand_get(ret, live);
@@ -144,11 +147,18 @@ int want_begin(struct actor *actor, const char *kind, const char *object, const 
         return r;
 }
 
-void want_end(struct actor *actor, const struct hand *hand, const char *value, int error) {
+void want_answered(struct actor *actor, const char *kind, const char *object, const char *value, int error, bool unannounced) {
         if (error >= 0 || error_is_gone(error))
-                forget(actor->reservation, hand->knob->kind, hand->object);
+                forget(actor->reservation, kind, object);
         else
-                remember_refusal(actor, hand->knob->kind, hand->object, value, error, hand->unannounced);
+                remember_refusal(actor, kind, object, value, error, unannounced);
+}
+
+void want_end(struct actor *actor, const struct hand *hand, const char *value, int error) {
+        if (error == -EINPROGRESS)
+                asks_mark_wanted(actor->asks, hand->knob->kind, hand->object);
+        else
+                want_answered(actor, hand->knob->kind, hand->object, value, error, hand->unannounced);
 }
 
 /* --- settling --- */
@@ -159,7 +169,7 @@ struct settling {
         struct reservation_report *report;
 };
 
-static void count_set(struct reservation_report *report, const char *kind) {
+void reservation_count_set(struct reservation_report *report, const char *kind) {
         report->n_set++;
         size_t i = 0;
         while (i < report->n_kinds && strcmp(report->kinds[i].kind, kind) != 0)
@@ -173,9 +183,11 @@ static void count_set(struct reservation_report *report, const char *kind) {
 
 static void count(struct settling *settling, const char *kind, int r) {
         if (r >= 0)
-                count_set(settling->report, kind);
+                reservation_count_set(settling->report, kind);
         else if (error_is_gone(r))
                 settling->report->n_gone++;
+        else if (r == -EINPROGRESS)
+                settling->report->n_in_progress++;
         else if (r == -EALREADY || r == -ESTALE)
                 settling->report->n_kept++;
         else

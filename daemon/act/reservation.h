@@ -15,6 +15,7 @@ enum { RESERVATION_KINDS_MAX = 8 };
 
 struct reservation_report {
         unsigned n_set, n_refused, n_gone, n_kept; /* kept: refused a short while ago, or somebody else's */
+        unsigned n_in_progress; /* asked for, now or earlier, and not answered: to be asked for again in the next epoch */
         struct {
                 char kind[IOCORE_ID_MAX * 2];
                 unsigned n_set;
@@ -37,10 +38,15 @@ void reservation_set_manual(struct reservation *reservation, const char *kind, c
 
 /*
  * The two halves of carrying out one want; in between the caller sets it. want_begin(): 1: it is to be set, *ret is the way there and `live` (IOCORE_VALUE_MAX bytes) what it is
- * now; 0: it is so already; -EALREADY: refused a short while ago; -ESTALE: somebody else's; -ENOENT, -ENODEV, -ESRCH: the object is gone; other errors have been told as refused.
+ * now; 0: it is so already; -EALREADY: refused a short while ago; -ESTALE: somebody else's; -EINPROGRESS: was asked for and has not answered, see asks.h;
+ * -ENOENT, -ENODEV, -ESRCH: the object is gone; other errors have been told as refused.
  */
 int want_begin(struct actor *actor, const char *kind, const char *object, const char *value, struct hand *ret, char *live);
-/* `error`: what came of it, 0 or -errno. The same value is not tried again at once; it waits longer after each failure. */
+/* `error`: what came of it, 0 or -errno. The same value is not tried again at once; it waits longer after each failure. -EINPROGRESS is neither: asks_poll() ends it. */
 void want_end(struct actor *actor, const struct hand *hand, const char *value, int error);
+/* The same for what has answered later. `unannounced`: as in struct hand. */
+void want_answered(struct actor *actor, const char *kind, const char *object, const char *value, int error, bool unannounced);
+/* One more of `kind` is set. */
+void reservation_count_set(struct reservation_report *report, const char *kind);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "asks.h"
 #include "cleanup.h"
 #include "hands.h"
 #include "log.h"
@@ -75,12 +76,22 @@ static int put_back(struct restore *restore, struct hand *hand, const struct jou
         hand->insist = true;
         if (hand->unit && strcmp(entry->knob, "unit.place") == 0)
                 return unit_go_home(restore->actor, hand, live, set, &changed);
+        if (restore->actor->asks)
+                asks_drop(restore->actor->asks, hand->knob->kind, hand->object); /* this is what is asked for now */
         int r = hand_set(hand, entry->old_value, set);
-        if (r >= 0 && strcmp(set, live) == 0)
+        if (r == -EINPROGRESS && restore->actor->asks) /* a policy was stopped; the journal knows it until it has answered */
+                r = asks_add(restore->actor->asks, restore->actor, hand, live, entry->old_value, false, "");
+        if (r >= 0 && strcmp(set, live) == 0 && strcmp(live, entry->old_value) != 0)
                 return -EOPNOTSUPP; /* taken without a word, and nothing happened */
         if (r >= 0)
                 (void) hand_forget(restore->actor, hand); /* found "unchanged" next time */
         return r;
+}
+
+/* What was asked for and never confirmed may be done yet by whoever was asked, although it has not been until now: asking for the old value is what puts an end to it. Knobs of the
+ * model's own objects answer at once. */
+static bool may_change_yet(const struct restore *restore, const struct journal_entry *entry) {
+        return asks_is_open(restore->actor->asks, entry->knob, entry->object) || (entry->pending_value && !hand_kind_is_modelled(entry->knob));
 }
 
 /* `entry` is a copy, whose values are the journal's own: they are not used after the journal has changed. */
@@ -95,12 +106,13 @@ static void restore_knob(struct restore *restore, const struct journal_entry *en
         }
         if (r >= 0)
                 r = hand_get(&hand, live);
-        if (r >= 0 && strcmp(live, entry->old_value) == 0) {
+        bool as_it_was = r >= 0 && strcmp(live, entry->old_value) == 0;
+        if (as_it_was && !may_change_yet(restore, entry)) {
                 restore->report.unchanged++;
                 (void) hand_forget(actor, &hand);
                 return;
         }
-        if (r >= 0 && !is_ours(entry, live) && !is_of_offline_cpu(restore, &hand, entry)) {
+        if (r >= 0 && !as_it_was && !is_ours(entry, live) && !is_of_offline_cpu(restore, &hand, entry)) {
                 restore->report.foreign++;
                 if (actor->on_foreign)
                         actor->on_foreign(actor->userdata, entry->object, entry->knob, entry->set_value ?: entry->pending_value, live);
@@ -112,8 +124,10 @@ static void restore_knob(struct restore *restore, const struct journal_entry *en
         if (error_is_gone(r)) {
                 restore->report.gone++;
                 (void) journal_forget(actor->journal, JOURNAL_KNOB, entry->plugin, entry->knob, entry->object);
-        } else if (r < 0)
+        } else if (r < 0 && r != -EINPROGRESS)
                 failed(restore, entry, r);
+        else if (as_it_was)
+                restore->report.unchanged++;
         else
                 restore->report.restored++;
 }
@@ -133,6 +147,8 @@ static void restore_entry(struct restore *restore, const struct journal_entry *e
         if (restore->source && strcmp(entry->source, restore->source) != 0)
                 return;
         if (entry->kind == JOURNAL_KNOB) {
+                if (asks_is_owned(restore->actor->asks, entry->knob, entry->object))
+                        return; /* a decision that undoes it by itself */
                 if (phase_of(entry) != PHASE_WORKERS || !worker_goes_with_its_core(restore, entry))
                         restore_knob(restore, entry);
                 return;

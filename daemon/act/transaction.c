@@ -6,41 +6,16 @@
 
 #include "cleanup.h"
 #include "fault-point.h"
-#include "hands.h"
-#include "reservation.h"
-#include "transaction.h"
+#include "transaction-internal.h"
 
-/* What it takes to undo one step. */
-struct undo {
-        bool changed;               /* the host is not as it was before the step */
-        struct plugin_instance *instance;
-        char kind[IOCORE_ID_MAX * 2]; /* of the knob; "" for cores */
-        char object[IOCORE_NAME_MAX];
-        char *before;               /* the knob's value */
-        int cpu_before;             /* where the unit was */
-        char source_before[INTENT_SOURCE_MAX]; /* who had set it; "" nobody */
-        char worker[IOCORE_ID_MAX]; /* that was added */
-        size_t step;                /* before which it was prepared */
-};
-
-struct run {
-        struct actor *actor;
-        struct decision *decision;
-        struct undo *undos; /* one for each step */
-        struct undo *prepared; /* what else was set so that a unit can go where it shall, in order */
-        size_t n_prepared, n_allocated;
-        bool foreign;
-        bool unannounced; /* the journal could not be written */
-};
-
-static void shorten(char *ret, size_t size, const char *text) {
+void shorten(char *ret, size_t size, const char *text) {
         size_t length = strlen(text);
         length = length < size ? length : size - 1;
         memcpy(ret, text, length);
         ret[length] = '\0';
 }
 
-static int remember(struct run *run, struct undo *undo, const struct hand *hand, const char *live) {
+static int remember(struct transaction *run, struct undo *undo, const struct hand *hand, const char *live) {
         shorten(undo->kind, sizeof undo->kind, hand->knob->kind);
         shorten(undo->object, sizeof undo->object, hand->object);
         undo->instance = hand->instance;
@@ -55,14 +30,14 @@ static int remember(struct run *run, struct undo *undo, const struct hand *hand,
 /* --- what must be set before a unit can go where it shall --- */
 
 struct preparation {
-        struct run *run;
+        struct transaction *run;
         size_t step;
         int error; /* -ENOMEM */
 };
 
 static int prepare_one(void *userdata, const char *kind, const char *object, const char *value) {
         struct preparation *preparation = userdata;
-        struct run *run = preparation->run;
+        struct transaction *run = preparation->run;
         char live[IOCORE_VALUE_MAX], set[IOCORE_VALUE_MAX];
         struct hand hand;
         struct undo undo = { .step = preparation->step };
@@ -87,7 +62,7 @@ static int prepare_one(void *userdata, const char *kind, const char *object, con
 }
 
 /* Where this is refused the move shows what is missing. */
-static int prepare(struct run *run, const struct hand *hand, const struct step *step) {
+static int prepare(struct transaction *run, const struct hand *hand, const struct step *step) {
         struct preparation preparation = { .run = run, .step = (size_t) (step - run->decision->steps) };
         const struct iocore_plugin *plugin = hand->instance->plugin;
         if (step->kind != STEP_UNIT_MOVE || !plugin->prepare || !hand->unit || !run->actor->reservation)
@@ -96,13 +71,12 @@ static int prepare(struct run *run, const struct hand *hand, const struct step *
         return preparation.error < 0 ? preparation.error : r == -ENOMEM ? r : 0;
 }
 
-/* Units and workers take exactly the values that the daemon itself writes; another knob may say the same in other words ("0-1,2" and "0-2"). */
-static bool value_may_be_written_otherwise(const char *kind) {
+bool value_may_be_written_otherwise(const char *kind) {
         return strncmp(kind, "unit.", 5) != 0 && strncmp(kind, "worker.", 7) != 0 && strncmp(kind, "queue.", 6) != 0;
 }
 
 /* `value` NULL: the unit's home. */
-static int set_knob(struct run *run, struct step *step, struct undo *undo, struct hand *hand, const char *value) {
+static int set_knob(struct transaction *run, struct step *step, struct undo *undo, struct hand *hand, const char *value) {
         char live[IOCORE_VALUE_MAX], set[IOCORE_VALUE_MAX];
         hand->source = run->decision->intent.source;
         int r = hand_get(hand, live);
@@ -133,6 +107,7 @@ static int set_knob(struct run *run, struct step *step, struct undo *undo, struc
                 return 0;
         }
         run->unannounced = run->unannounced || hand->unannounced;
+        undo->asked = r == -EINPROGRESS;
         if (r < 0)
                 return r;
         shorten(step->new_value, sizeof step->new_value, set);
@@ -142,7 +117,7 @@ static int set_knob(struct run *run, struct step *step, struct undo *undo, struc
 
 /* --- steps --- */
 
-static int run_unit_move(struct run *run, struct step *step, struct undo *undo) {
+static int run_unit_move(struct transaction *run, struct step *step, struct undo *undo) {
         char value[IOCORE_VALUE_MAX];
         struct hand hand;
         int r = hand_find(run->actor, "unit.place", step->object, &hand);
@@ -166,13 +141,13 @@ static int run_unit_move(struct run *run, struct step *step, struct undo *undo) 
         return r < 0 ? r : set_knob(run, step, undo, &hand, value);
 }
 
-static int run_knob_set(struct run *run, struct step *step, struct undo *undo) {
+static int run_knob_set(struct transaction *run, struct step *step, struct undo *undo) {
         struct hand hand;
         int r = hand_find(run->actor, step->knob, step->object, &hand);
         return r < 0 ? r : set_knob(run, step, undo, &hand, step->value);
 }
 
-static int run_core_close(struct run *run, struct step *step, struct undo *undo) {
+static int run_core_close(struct transaction *run, struct step *step, struct undo *undo) {
         const struct cpu *core = host_cpu(run->actor->host, step->cpu);
         const char *worker = step->object[0] ? step->object : core && core->worker ? core->worker->pub.id : "";
         struct hand hand;
@@ -198,7 +173,7 @@ static struct plugin_instance *core_maker(const struct actor *actor) {
         return first;
 }
 
-static int announce_core(struct run *run, enum journal_kind kind, const struct plugin_instance *instance, int cpu, const char *old_value) {
+static int announce_core(struct transaction *run, enum journal_kind kind, const struct plugin_instance *instance, int cpu, const char *old_value) {
         struct journal_entry entry = { .kind = kind };
         shorten(entry.plugin, sizeof entry.plugin, instance->plugin->name);
         shorten(entry.source, sizeof entry.source, run->decision->intent.source);
@@ -209,7 +184,7 @@ static int announce_core(struct run *run, enum journal_kind kind, const struct p
 }
 
 /* A core_add() that failed may have come half-way. */
-static void clean_up_after_core_add(struct run *run, struct plugin_instance *instance, int cpu, const char *ids_before) {
+static void clean_up_after_core_add(struct transaction *run, struct plugin_instance *instance, int cpu, const char *ids_before) {
         struct actor *actor = run->actor;
         bool gone;
         if (instance->plugin->scan)
@@ -222,8 +197,8 @@ static void clean_up_after_core_add(struct run *run, struct plugin_instance *ins
         (void) actor_take_down_core(actor, instance, cpu, id, run->decision->intent.source, &gone);
 }
 
-/* Unmakes what the journal has on this CPU. It has room for one core: one that could not be unmade earlier goes before another is made. */
-static int clear_the_place(struct run *run, const struct plugin_instance *instance, int cpu) {
+/* The journal has room for one core: one that could not be unmade earlier goes before another is made. */
+int transaction_clear_place(struct transaction *run, const struct plugin_instance *instance, int cpu) {
         char number[16];
         bool gone;
         snprintf(number, sizeof number, "%d", cpu);
@@ -231,12 +206,12 @@ static int clear_the_place(struct run *run, const struct plugin_instance *instan
         return left ? actor_take_down_entry(run->actor, left, &gone) : 0;
 }
 
-static int add_core(struct run *run, struct plugin_instance *instance, int cpu, struct undo *undo) {
+int transaction_add_core(struct transaction *run, struct plugin_instance *instance, int cpu, struct undo *undo) {
         struct actor *actor = run->actor;
         char number[16];
         snprintf(number, sizeof number, "%d", cpu);
         _cleanup_free_ char *ids = actor_worker_ids(actor, instance);
-        int r = ids ? clear_the_place(run, instance, cpu) : -ENOMEM;
+        int r = ids ? transaction_clear_place(run, instance, cpu) : -ENOMEM;
         if (r >= 0)
                 r = announce_core(run, JOURNAL_CORE_ADD, instance, cpu, ids);
         if (r < 0)
@@ -257,7 +232,7 @@ static int add_core(struct run *run, struct plugin_instance *instance, int cpu, 
         return journal_confirm(actor->journal, JOURNAL_CORE_ADD, instance->plugin->name, "", number, undo->worker);
 }
 
-static int run_core_add(struct run *run, struct step *step, struct undo *undo) {
+static int run_core_add(struct transaction *run, struct step *step, struct undo *undo) {
         const struct cpu *core = host_cpu(run->actor->host, step->cpu);
         struct plugin_instance *instance = core_maker(run->actor);
         if (!core)
@@ -268,7 +243,7 @@ static int run_core_add(struct run *run, struct step *step, struct undo *undo) {
                 step->result = STEP_UNCHANGED;
                 return 0;
         }
-        int r = add_core(run, instance, step->cpu, undo);
+        int r = transaction_add_core(run, instance, step->cpu, undo);
         if (r < 0)
                 return r;
         shorten(step->new_value, sizeof step->new_value, undo->worker);
@@ -276,7 +251,7 @@ static int run_core_add(struct run *run, struct step *step, struct undo *undo) {
         return 0;
 }
 
-static int run_core_remove(struct run *run, struct step *step, struct undo *undo) {
+static int run_core_remove(struct transaction *run, struct step *step, struct undo *undo) {
         struct actor *actor = run->actor;
         struct cpu *core = host_cpu(actor->host, step->cpu);
         if (!core)
@@ -314,64 +289,9 @@ static int run_core_remove(struct run *run, struct step *step, struct undo *undo
         return 0;
 }
 
-/* --- undoing --- */
+/* --- */
 
-/* The worker that a unit was on may have been made anew under another id. */
-static int undo_place(struct run *run, const struct undo *undo, struct hand *hand, const char *live) {
-        char value[IOCORE_VALUE_MAX], set[IOCORE_VALUE_MAX];
-        bool changed;
-        int r = -ENOENT;
-        if (undo->cpu_before != IOCORE_CPU_ANY && unit_place(hand, undo->cpu_before, value) >= 0)
-                r = strcmp(value, live) == 0 ? 0 : hand_set_journaled(run->actor, hand, live, value, set, &changed);
-        return r < 0 ? unit_go_home(run->actor, hand, live, set, &changed) : r;
-}
-
-static int undo_knob(struct run *run, const struct undo *undo) {
-        char live[IOCORE_VALUE_MAX], set[IOCORE_VALUE_MAX];
-        struct hand hand;
-        int r = hand_find(run->actor, undo->kind, undo->object, &hand);
-        if (r >= 0)
-                r = hand_get(&hand, live);
-        if (error_is_gone(r))
-                return 0; /* nothing is left that could be put back */
-        if (r < 0)
-                return r;
-        bool changed;
-        hand.source = undo->source_before[0] ? undo->source_before : run->decision->intent.source;
-        hand.insist = true;
-        if (strcmp(live, undo->before) == 0) {
-                (void) hand_settle(run->actor, &hand, live);
-                return 0;
-        }
-        r = hand_set_journaled(run->actor, &hand, live, undo->before, set, &changed);
-        return r < 0 && !changed && strcmp(undo->kind, "unit.place") == 0 ? undo_place(run, undo, &hand, live) : r;
-}
-
-static int undo_core_add(struct run *run, int cpu, const struct undo *undo) {
-        if (undo->instance->plugin->scan)
-                (void) undo->instance->plugin->scan(undo->instance->state, true); /* who is there by now */
-        return clear_the_place(run, undo->instance, cpu);
-}
-
-static int undo_core_remove(struct run *run, int cpu, struct undo *undo) {
-        struct undo added = { 0 };
-        return undo->instance->plugin->core_add ? add_core(run, undo->instance, cpu, &added) : -EOPNOTSUPP;
-}
-
-static int undo_step(struct run *run, size_t index) {
-        struct undo *undo = run->undos + index;
-        const struct step *step = run->decision->steps + index;
-        switch (step->kind) {
-        case STEP_CORE_ADD:
-                return undo_core_add(run, step->cpu, undo);
-        case STEP_CORE_REMOVE:
-                return undo_core_remove(run, step->cpu, undo);
-        default:
-                return undo_knob(run, undo);
-        }
-}
-
-static int run_step(struct run *run, struct step *step, struct undo *undo) {
+static int run_step(struct transaction *run, struct step *step, struct undo *undo) {
         switch (step->kind) {
         case STEP_CORE_ADD:
                 return run_core_add(run, step, undo);
@@ -387,115 +307,34 @@ static int run_step(struct run *run, struct step *step, struct undo *undo) {
         return -EINVAL;
 }
 
-/* --- telling --- */
-
-static void describe(const struct step *step, char *ret, size_t size) {
-        switch (step->kind) {
-        case STEP_CORE_ADD:
-                snprintf(ret, size, "make CPU %d an I/O core", step->cpu);
-                break;
-        case STEP_CORE_CLOSE:
-                snprintf(ret, size, "close the I/O core of CPU %d", step->cpu);
-                break;
-        case STEP_UNIT_MOVE:
-                if (step->cpu == IOCORE_CPU_ANY)
-                        snprintf(ret, size, "move %.64s home", step->object);
-                else
-                        snprintf(ret, size, "move %.64s to CPU %d", step->object, step->cpu);
-                break;
-        case STEP_CORE_REMOVE:
-                snprintf(ret, size, "remove the I/O core of CPU %d", step->cpu);
-                break;
-        case STEP_KNOB_SET:
-                snprintf(ret, size, "set %.40s of %.64s", step->knob, step->object);
-                break;
-        }
-}
-
-static void tell_failure(struct run *run, size_t failed, unsigned n_undone, unsigned n_left) {
+int transaction_start(struct transaction *run) {
         struct decision *decision = run->decision;
-        const struct step *step = decision->steps + failed;
-        char what[IOCORE_NAME_MAX], why[64];
-        describe(step, what, sizeof what);
-        shorten(why, sizeof why, run->foreign ? "somebody else changed it, hands off" : strerrordesc_np(-step->error) ?: "unknown error");
-        int n = snprintf(decision->text, sizeof decision->text, "step %zu of %zu failed: %s: %s%s", failed + 1, decision->n_steps, what,
-                         run->unannounced ? "the journal, without which it could not be put back, cannot be written: " : "", why);
-        if (n > 0 && (size_t) n < sizeof decision->text && n_undone > 0)
-                n += snprintf(decision->text + n, sizeof decision->text - (size_t) n, "; %u earlier %s undone", n_undone,
-                              n_undone == 1 ? "step was" : "steps were");
-        if (n > 0 && (size_t) n < sizeof decision->text && n_left > 0)
-                snprintf(decision->text + n, sizeof decision->text - (size_t) n, "; %u could not be undone", n_left);
-}
-
-static bool makes_room(enum step_kind kind) {
-        return kind == STEP_CORE_REMOVE || kind == STEP_CORE_CLOSE;
-}
-
-/* What was set before this step so that it could be done. */
-static unsigned undo_prepared(struct run *run, size_t step) {
-        unsigned n_left = 0;
-        for (; run->n_prepared > 0 && run->prepared[run->n_prepared - 1].step == step; free(run->prepared[--run->n_prepared].before))
-                if (run->prepared[run->n_prepared - 1].changed && undo_knob(run, run->prepared + run->n_prepared - 1) < 0)
-                        n_left++;
-        return n_left;
-}
-
-/* Backwards; but a worker that was removed or closed must be there and open before units can return to it. */
-static void undo_all(struct run *run, size_t failed) {
-        unsigned n_undone = 0, n_left = 0;
-        bool unannounced = run->unannounced; /* what undoing announces is another matter */
-        for (int pass = 0; pass < 2; pass++)
-                for (size_t i = failed + 1; i-- > 0;) {
-                        struct step *step = run->decision->steps + i;
-                        if (makes_room(step->kind) != (pass == 0))
-                                continue;
-                        int r = run->undos[i].changed ? undo_step(run, i) : 0;
-                        if (r < 0) {
-                                n_left++;
-                                step->error = i == failed ? step->error : r;
-                        } else if (i < failed && run->undos[i].changed) {
-                                n_undone++;
-                                step->result = STEP_UNDONE;
-                        }
-                        n_left += undo_prepared(run, i);
-                }
-        run->unannounced = unannounced;
-        tell_failure(run, failed, n_undone, n_left);
-}
-
-static void free_undos(struct run *run) {
-        for (size_t i = 0; run->undos && i < run->decision->n_steps; i++)
-                free(run->undos[i].before);
-        free(run->undos);
-        while (run->n_prepared > 0)
-                free(run->prepared[--run->n_prepared].before);
-        free(run->prepared);
-}
-
-int transaction_run(struct actor *actor, struct decision *decision) {
-        struct run run = { .actor = actor, .decision = decision, .undos = calloc(decision->n_steps + 1, sizeof *run.undos) };
-        if (!run.undos) {
-                decision->verdict = VERDICT_FAILED;
-                shorten(decision->text, sizeof decision->text, "out of memory");
-                return -ENOMEM;
-        }
+        bool changed = false, open = false;
         int r = 0;
-        bool changed = false;
         for (size_t i = 0; i < decision->n_steps && r >= 0; i++) {
                 struct step *step = decision->steps + i;
                 step->result = STEP_PENDING;
                 step->error = 0;
                 step->old_value[0] = step->new_value[0] = '\0';
-                r = run_step(&run, step, run.undos + i);
-                if (r < 0) {
+                r = run_step(run, step, run->undos + i);
+                if (r == -EINPROGRESS && run->may_stay_open) {
+                        transaction_wait_for(run, i);
+                        open = true;
+                        r = 0;
+                } else if (r < 0) {
                         step->result = STEP_FAILED;
                         step->error = r;
-                        undo_all(&run, i);
+                        run->failed = i;
                 }
                 changed = changed || step->result == STEP_DONE;
         }
+        if (open) {
+                decision->verdict = VERDICT_OPEN;
+                return -EINPROGRESS;
+        }
+        if (r < 0)
+                transaction_undo(run, run->failed);
         decision->verdict = r < 0 ? VERDICT_FAILED : changed ? VERDICT_DONE : VERDICT_UNCHANGED;
-        actor_mark_our_cores(actor);
-        free_undos(&run);
+        actor_mark_our_cores(run->actor);
         return r;
 }

@@ -17,6 +17,7 @@ struct plugin_instance {
 };
 
 struct reservation;
+struct asks;
 
 enum foreign_policy { FOREIGN_MANUAL, FOREIGN_ADOPT, FOREIGN_CONTEST };
 
@@ -30,6 +31,7 @@ struct actor {
         /* Told once for each (kind, object, error) when what a plugin asked for cannot be set; unannounced: because the journal cannot be written. May be NULL. */
         void (*on_refused)(void *userdata, const char *kind, const char *object, const char *value, int error, bool unannounced);
         struct reservation *reservation; /* what was refused to plugins, and what is others'; borrowed; NULL where no plugin is asked what it wants (a mere restore) */
+        struct asks *asks; /* what was asked for and has not answered; borrowed; NULL where nothing can be waited for (a mere restore): -EINPROGRESS is then a failure */
         void *userdata;
 };
 
@@ -41,6 +43,22 @@ struct actor {
  * object OBJECT_MANUAL and fails the step with -ESTALE. Returns 0 when done or unchanged, otherwise the error of the failed step.
  */
 int transaction_run(struct actor *actor, struct decision *decision);
+
+/*
+ * A decision all of whose steps are STEP_KNOB_SET may stay open while knobs have not answered (-EINPROGRESS): its steps are all asked for, then all awaited. A step that fails, or
+ * does not answer for ASK_PATIENCE_USEC after the answer before, undoes those that were done as soon as the others have answered; undoing may take as long again. What does not
+ * answer even then is asked for on and stays in the journal until it does.
+ */
+struct transaction;
+/* As transaction_run(), or -EINPROGRESS: decision->verdict is VERDICT_OPEN, and *ret goes on by transaction_resume(). The decision is borrowed until transaction_free(). */
+int transaction_begin(struct actor *actor, struct decision *decision, struct transaction **ret);
+/* To be called once an epoch, after asks_poll(). -EINPROGRESS: still open; otherwise it is over, and the decision filled and the return as by transaction_run(). */
+int transaction_resume(struct transaction *transaction);
+/* Whoever wanted it is gone: what was done is undone, what was not is not awaited. It stays open until that is done. */
+void transaction_abandon(struct transaction *transaction);
+/* What is still open is asked for to its end, but nobody waits for it. Takes NULL; returns NULL. */
+struct transaction *transaction_free(struct transaction *transaction);
+static inline void transaction_freep(struct transaction **transaction) { transaction_free(*transaction); }
 
 struct restore_report {
         unsigned restored, gone, foreign, failed, unchanged;

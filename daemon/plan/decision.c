@@ -12,8 +12,24 @@ static const char *const verdict_names[_VERDICT_MAX] = {
         [VERDICT_REFUSED] = "refused",
         [VERDICT_SUPERSEDED] = "superseded",
         [VERDICT_FAILED] = "failed",
+        [VERDICT_OPEN] = "in-progress",
         [VERDICT_PLANNED] = "planned",
 };
+
+struct decision *decision_copy(const struct decision *decision) {
+        struct decision *copy = malloc(sizeof *copy);
+        if (!copy)
+                return NULL;
+        *copy = *decision;
+        copy->steps = calloc(decision->n_steps ? decision->n_steps : 1, sizeof *copy->steps);
+        if (!copy->steps) {
+                free(copy);
+                return NULL;
+        }
+        if (decision->n_steps > 0)
+                memcpy(copy->steps, decision->steps, decision->n_steps * sizeof *copy->steps);
+        return copy;
+}
 
 struct decision *decision_free(struct decision *decision) {
         if (decision) {

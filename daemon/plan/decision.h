@@ -37,6 +37,7 @@ enum verdict {
         VERDICT_REFUSED,    /* a rule forbids it: `rule` */
         VERDICT_SUPERSEDED, /* another intent in the same epoch won: `rule` = "conflict" */
         VERDICT_FAILED,     /* a step failed; the steps before it were undone */
+        VERDICT_OPEN,       /* asked for; whoever has to answer has not answered for all of its steps */
         VERDICT_PLANNED,    /* not yet carried out (between planner and transaction) */
         _VERDICT_MAX,
 };
@@ -59,6 +60,8 @@ struct decision {
         char trial_text[IOCORE_REASON_MAX];
 };
 
+/* NULL: out of memory. */
+struct decision *decision_copy(const struct decision *decision);
 struct decision *decision_free(struct decision *decision);
 static inline void decision_freep(struct decision **decision) { decision_free(*decision); }
 const char *verdict_to_string(enum verdict verdict);

@@ -277,6 +277,24 @@ static bool resolve_node(const struct planning *planning, struct decision *decis
         return true;
 }
 
+/* Of an object only one decision is under way at a time: what it was before, to which a failure returns, would be what another one is just changing. */
+static void check_in_progress(const struct planning *planning, struct decision *decision) {
+        const struct planner_capabilities *capabilities = planning->capabilities;
+        if (!capabilities || !capabilities->in_progress)
+                return;
+        const char *who = decision->intent.object[0] ? capabilities->in_progress(capabilities->userdata, "", decision->intent.object) : NULL;
+        const char *object = decision->intent.object;
+        for (size_t i = 0; !who && i < decision->n_steps; i++)
+                if (decision->steps[i].kind == STEP_KNOB_SET) {
+                        object = decision->steps[i].object;
+                        who = capabilities->in_progress(capabilities->userdata, decision->steps[i].knob, object);
+                }
+        if (who) {
+                decision->n_steps = 0;
+                decision_refuse(decision, "in-progress", "%.80s is still changing %.100s", who, object);
+        }
+}
+
 /* What an intent of this plan has already decided about. */
 struct claim {
         char key[CHANGE_KEY_MAX];
@@ -323,6 +341,8 @@ static int work_out(struct planning *planning, struct decision *decision, struct
                 r = plan_knob(planning, decision);
         if (r < 0)
                 return r;
+        if (knob && decision->verdict == VERDICT_PLANNED)
+                check_in_progress(planning, decision);
         /* A refusal decides nothing: the next one may have its try. "Already so" does: it is what the more important one wants. */
         if (decision->verdict == VERDICT_PLANNED || decision->verdict == VERDICT_UNCHANGED) {
                 claim->winner = decision;

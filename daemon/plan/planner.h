@@ -36,6 +36,8 @@ struct planner_capabilities {
         void *userdata;
         /* NULL: can. Otherwise why not (static or owned by the callee). `kind`: "grow" or a knob kind; `object` may be NULL. */
         const char *(*unavailable)(void *userdata, const char *kind, const char *object);
+        /* Who is still changing this object, in words ("decision 7 of policy:numa"), valid until the next call; NULL: nobody. `knob` "" : any. May be NULL. */
+        const char *(*in_progress)(void *userdata, const char *knob, const char *object);
 };
 
 struct plan {

@@ -33,6 +33,10 @@ unit_programs += tests/unit/test-transaction
 tests_unit_test_transaction_SOURCES = tests/unit/test-transaction.c tests/unit/mock-host.h tests/unit/mock-host.c
 tests_unit_test_transaction_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_transaction_LDADD = libiocored.la $(CMOCKA_LIBS)
+unit_programs += tests/unit/test-open
+tests_unit_test_open_SOURCES = tests/unit/test-open.c
+tests_unit_test_open_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_open_LDADD = libiocored.la $(CMOCKA_LIBS)
 unit_programs += tests/unit/test-restore
 tests_unit_test_restore_SOURCES = tests/unit/test-restore.c tests/unit/mock-host.h tests/unit/mock-host.c
 tests_unit_test_restore_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
@@ -174,6 +178,15 @@ tests_unit_test_engine_policies_SOURCES = tests/unit/test-engine-policies.c $(en
 tests_unit_test_engine_policies_CPPFLAGS = $(AM_CPPFLAGS) -DSOURCE_DIR=\"$(abs_top_srcdir)\" -DBUILD_DIR=\"$(abs_top_builddir)\"
 tests_unit_test_engine_policies_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_engine_policies_LDADD = libiocored.la $(CMOCKA_LIBS)
+unit_programs += tests/unit/test-engine-domains
+tests_unit_test_engine_domains_SOURCES = tests/unit/test-engine-domains.c tests/unit/toy-domains.h
+tests_unit_test_engine_domains_CPPFLAGS = $(AM_CPPFLAGS) -DBUILD_DIR=\"$(abs_top_builddir)\"
+tests_unit_test_engine_domains_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_engine_domains_LDADD = libiocored.la $(CMOCKA_LIBS)
+check_LTLIBRARIES += tests/unit/toy-domains.la
+tests_unit_toy_domains_la_SOURCES = tests/unit/toy-domains.c tests/unit/toy-domains.h
+EXTRA_tests_unit_test_engine_domains_DEPENDENCIES = tests/unit/toy-domains.la
+tests_unit_toy_domains_la_LDFLAGS = $(plugin_ldflags) -rpath $(plugindir)
 check_LTLIBRARIES += tests/unit/toy.la
 tests_unit_toy_la_SOURCES = tests/unit/toy-plugin.c tests/unit/toy-plugin.h
 EXTRA_tests_unit_test_engine_DEPENDENCIES = tests/unit/toy.la

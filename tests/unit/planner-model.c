@@ -294,7 +294,7 @@ void world_draw(struct world *world, struct host *host, struct draw *draw) {
         world->can_close = elvis && !one_in(draw, 6);
         world->can_grow = !one_in(draw, 20);
         world->can_move = !one_in(draw, 20);
-        world->capabilities = (struct planner_capabilities) { world, cannot };
+        world->capabilities = (struct planner_capabilities) { .userdata = world, .unavailable = cannot };
         world->n_intents = 1 + draw_below(draw, one_in(draw, 4) ? WORLD_INTENTS_MAX : 6);
         for (size_t i = 0; i < world->n_intents; i++)
                 draw_intent(world, draw, &world->intents[i]);

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "toy-domains.h"
+
+/* "toy.D.V" */
+static int find(const struct toy_domains *toy, const char *object, int *ret_vcpu) {
+        int domain;
+        if (sscanf(object, "toy.%d.%d", &domain, ret_vcpu) != 2 || domain >= TOY_DOMAINS || *ret_vcpu >= TOY_VCPUS || !toy->domains[domain].name)
+                return -ENOENT;
+        return domain;
+}
+
+static int cpus_get(void *state, const char *object, char *ret, size_t size) {
+        const struct toy_domains *toy = state;
+        int vcpu, domain = find(toy, object, &vcpu);
+        if (domain >= 0)
+                snprintf(ret, size, "%s", toy->domains[domain].cpus[vcpu]);
+        return domain < 0 ? domain : 0;
+}
+
+static int cpus_set(void *state, const char *object, const char *value, char *ret, size_t size) {
+        struct toy_domains *toy = state;
+        int vcpu, domain = find(toy, object, &vcpu);
+        if (domain < 0)
+                return domain;
+        if (!toy->asked[domain][vcpu].open || strcmp(toy->asked[domain][vcpu].value, value) != 0) {
+                toy->asked[domain][vcpu].open = true;
+                toy->asked[domain][vcpu].left = toy->slow;
+                snprintf(toy->asked[domain][vcpu].value, sizeof toy->asked[domain][vcpu].value, "%s", value);
+                toy->n_sets++;
+        }
+        if (toy->services->in_haste(toy->context) && toy->asked[domain][vcpu].left > 0) {
+                toy->asked[domain][vcpu].left--;
+                return -EINPROGRESS;
+        }
+        toy->asked[domain][vcpu].open = false;
+        if (toy->error < 0 && strcmp(value, "0-7") != 0)
+                return toy->error;
+        snprintf(toy->domains[domain].cpus[vcpu], sizeof toy->domains[domain].cpus[vcpu], "%s", value);
+        snprintf(ret, size, "%s", value);
+        return 0;
+}
+
+static void tell_parts(struct toy_domains *toy, unsigned i) {
+        struct toy_domain *domain = &toy->domains[i];
+        struct iocore_vcpu vcpus[TOY_VCPUS];
+        struct iocore_cell cell = { .memory_kib = 1048576, .node = IOCORE_NODE_UNKNOWN };
+        for (int v = 0; v < TOY_VCPUS; v++) {
+                vcpus[v] = (struct iocore_vcpu) { .id = (unsigned) v, .tid = domain->pid + 10 + v, .cpus = domain->cpus[v] };
+                snprintf(vcpus[v].knob, sizeof vcpus[v].knob, "toy.%u.%d", i, v);
+        }
+        (void) toy->services->domain_set_vcpus(toy->context, domain->known, vcpus, TOY_VCPUS);
+        (void) toy->services->domain_set_cells(toy->context, domain->known, &cell, 1);
+}
+
+static void look_at(struct toy_domains *toy, unsigned i) {
+        struct toy_domain *domain = &toy->domains[i];
+        char id[16];
+        if (domain->name && !domain->known) {
+                domain->known = toy->services->domain_add(toy->context, domain->name);
+                snprintf(id, sizeof id, "toy.%u", i);
+                domain->worker = toy->services->worker_add(toy->context, id);
+                domain->device = toy->services->device_add(toy->context, id);
+                domain->unit = toy->services->unit_add(toy->context, id);
+                domain->unit->worker = domain->worker;
+                domain->unit->device = domain->device;
+                domain->unit->owner = domain->pid;
+                domain->known->n_vcpus = TOY_VCPUS;
+                tell_parts(toy, i);
+        } else if (!domain->name && domain->known) {
+                toy->services->unit_remove(toy->context, domain->unit);
+                toy->services->device_remove(toy->context, domain->device);
+                toy->services->worker_remove(toy->context, domain->worker);
+                toy->services->domain_remove(toy->context, domain->known);
+                domain->known = NULL;
+        }
+        if (!domain->known)
+                return;
+        domain->known->pid = domain->pid;
+        domain->known->state = domain->state;
+        domain->known->wish = domain->wish;
+        domain->known->pinned = domain->pinned;
+        snprintf(domain->known->class, sizeof domain->known->class, "%s", domain->class);
+        for (size_t e = 0; e < sizeof domain->events / sizeof domain->events[0]; e++)
+                if (domain->events[e]) {
+                        toy->services->domain_event(toy->context, domain->known, domain->events[e], "by toy");
+                        domain->events[e] = NULL;
+                }
+}
+
+static int announced(void *state) {
+        for (unsigned i = 0; i < TOY_DOMAINS; i++)
+                look_at(state, i);
+        return 0;
+}
+
+static int scan(void *state, bool thorough) {
+        (void) thorough;
+        return announced(state) < 0 ? -EIO : 0;
+}
+
+static int sample_workers(void *state) {
+        struct toy_domains *toy = state;
+        toy->clock += 100;
+        for (unsigned i = 0; i < TOY_DOMAINS; i++)
+                if (toy->domains[i].known) {
+                        toy->domains[i].worker->clock = toy->clock;
+                        toy->domains[i].worker->busy = toy->clock / 2;
+                }
+        return 0;
+}
+
+static int reserve(void *state, iocore_want want, void *userdata) {
+        const struct toy_domains *toy = state;
+        char object[32];
+        for (int i = 0; toy->wanted && i < TOY_DOMAINS; i++)
+                for (int v = 0; v < TOY_VCPUS; v++) {
+                        snprintf(object, sizeof object, "toy.%d.%d", i, v);
+                        int r = toy->domains[i].name && strcmp(toy->domains[i].cpus[v], toy->wanted) != 0 ? want(userdata, "vcpu.cpus", object, toy->wanted) : 0;
+                        if (r < 0)
+                                return r;
+                }
+        return 0;
+}
+
+static int domain_wish(void *state, const char *name, const char *attributes, char *ret_reason, size_t size) {
+        struct toy_domains *toy = state;
+        char asked[128];
+        snprintf(asked, sizeof asked, "%s %s", name, attributes);
+        if (!toy->wish_open || strcmp(asked, toy->wished) != 0) {
+                toy->wish_open = true;
+                toy->wish_left = toy->slow;
+                memcpy(toy->wished, asked, sizeof asked);
+        }
+        if (toy->wish_left > 0) {
+                toy->wish_left--;
+                return -EINPROGRESS;
+        }
+        toy->wish_open = false;
+        snprintf(ret_reason, size, "%s", toy->wish_reason);
+        return toy->wish_reason[0] ? -EINVAL : toy->error;
+}
+
+static int probe(const struct iocore_services *services, struct iocore_context *context, char *ret_reason, size_t size) {
+        (void) ret_reason;
+        (void) size;
+        return services->option(context, "toy") ? 1 : 0;
+}
+
+static int open_toy(const struct iocore_services *services, struct iocore_context *context, void **ret_state, char *ret_reason, size_t size) {
+        void *pointer = NULL;
+        (void) ret_reason;
+        (void) size;
+        if (sscanf(services->option(context, "toy"), "%p", &pointer) != 1)
+                return -EINVAL;
+        struct toy_domains *toy = pointer;
+        toy->services = services;
+        toy->context = context;
+        *ret_state = toy;
+        return announced(toy);
+}
+
+static void close_toy(void *state) {
+        struct toy_domains *toy = state;
+        for (unsigned i = 0; i < TOY_DOMAINS; i++)
+                toy->domains[i].known = NULL;
+}
+
+static const struct iocore_knob knobs[] = { { "vcpu.cpus", "", cpus_get, cpus_set } };
+
+__attribute__((visibility("default"))) const struct iocore_plugin iocore_plugin = {
+        .abi = IOCORE_PLUGIN_ABI, .size = sizeof(struct iocore_plugin), .name = "toy-domains", .doc = "made-up domains", .provides = "vhost", .probe = probe, .open = open_toy,
+        .close = close_toy, .scan = scan, .sample_workers = sample_workers, .knobs = knobs, .n_knobs = 1, .announced = announced, .reserve = reserve,
+        .domain_wish = domain_wish,
+};

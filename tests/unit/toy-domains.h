@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A made-up manager of domains for tests of the whole engine, as a plugin that is loaded like any other: what it is asked for it does after some epochs, or never. Test and plugin share one
+ * struct, whose address is the plugin's option "toy".
+ */
+#ifndef TOY_DOMAINS_H
+#define TOY_DOMAINS_H
+
+#include "plugins/iocore-plugin.h"
+
+#define TOY_DOMAINS 3
+#define TOY_VCPUS 2
+
+struct toy_domains {
+        struct toy_domain {
+                const char *name; /* NULL: there is none */
+                pid_t pid;
+                enum iocore_domain_state state;
+                enum iocore_wish wish;
+                bool pinned;
+                char class[16];
+                char cpus[TOY_VCPUS][32];
+                const char *events[4]; /* to be told in the next epoch */
+                struct iocore_domain *known;
+                struct iocore_device *device;
+                struct iocore_unit *unit; /* of a device that its process owns */
+                struct iocore_worker *worker;
+        } domains[TOY_DOMAINS];
+        unsigned slow;          /* an answer takes so many epochs */
+        int error;              /* and is this error */
+        unsigned n_sets;        /* that were asked for anew */
+        const char *wanted;     /* what reserve() wants of each vCPU */
+        uint64_t clock;
+        char wish_reason[64];   /* why a wish is refused (-EINVAL); "" it is not */
+        char wished[128];       /* "DOMAIN ATTRIBUTES" */
+
+        struct { char value[32]; unsigned left; bool open; } asked[TOY_DOMAINS][TOY_VCPUS];
+        unsigned wish_left;
+        bool wish_open;
+        const struct iocore_services *services;
+        struct iocore_context *context;
+};
+
+#endif
