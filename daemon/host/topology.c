@@ -11,6 +11,10 @@
 #include "root-path.h"
 #include "topology.h"
 
+/* ACPI's number for a node and itself, and what most machines tell of two others: for hosts whose kernel does not tell. */
+#define LOCAL_DISTANCE 10
+#define USUAL_DISTANCE 20
+
 static void bitmap_freep(hwloc_bitmap_t *bitmap) {
         hwloc_bitmap_free(*bitmap); /* accepts NULL */
 }
@@ -155,6 +159,43 @@ static int fill_nodes(struct topology *topology, hwloc_topology_t hwloc) {
         return 0;
 }
 
+/* ACPI's numbers: a byte each, 10 local, 255 not reachable. A table that is not that is left out. */
+static bool is_distance(hwloc_uint64_t value) {
+        return value >= LOCAL_DISTANCE && value <= UINT8_MAX;
+}
+
+static int fill_distances(struct topology *topology, hwloc_topology_t hwloc) {
+        struct hwloc_distances_s *table = NULL;
+        unsigned n_tables = 1;
+        size_t n = topology->n_nodes;
+        if (n < 2 || hwloc_distances_get_by_type(hwloc, HWLOC_OBJ_NUMANODE, &n_tables, &table, HWLOC_DISTANCES_KIND_MEANS_LATENCY, 0) < 0 || n_tables == 0)
+                return 0;
+        topology->distances = malloc(n * n);
+        bool complete = topology->distances != NULL;
+        if (complete)
+                memset(topology->distances, 0, n * n);
+        for (unsigned i = 0; complete && i < table->nbobjs; i++)
+                for (unsigned j = 0; complete && j < table->nbobjs; j++) {
+                        const struct topology_node *from = topology_node(topology, (int) table->objs[i]->os_index), *to = topology_node(topology, (int) table->objs[j]->os_index);
+                        hwloc_uint64_t value = table->values[(size_t) i * table->nbobjs + j];
+                        if (from && to && is_distance(value))
+                                topology->distances[(size_t) (from - topology->nodes) * n + (size_t) (to - topology->nodes)] = (uint8_t) value;
+                        else if (from && to)
+                                complete = false;
+                }
+        hwloc_distances_release(hwloc, table);
+        for (size_t i = 0; complete && i < n * n; i++)
+                complete = topology->distances[i] > 0;
+        topology->n_distances = n;
+        if (complete)
+                return 0;
+        int r = topology->distances ? 0 : -ENOMEM;
+        free(topology->distances);
+        topology->distances = NULL;
+        topology->n_distances = 0;
+        return r;
+}
+
 /* CPUs that are there but were switched off: hwloc does not show them. */
 static int fill_absent(struct topology *topology, hwloc_const_bitmap_t present) {
         for (size_t i = 0; i < topology->n_cpus; i++) {
@@ -201,6 +242,9 @@ static int fill(struct topology *topology, hwloc_topology_t hwloc, hwloc_const_b
         if (r < 0)
                 return r;
         r = fill_nodes(topology, hwloc);
+        if (r < 0)
+                return r;
+        r = fill_distances(topology, hwloc);
         if (r < 0)
                 return r;
         return fill_absent(topology, present);
@@ -296,6 +340,7 @@ struct topology *topology_free(struct topology *topology) {
                 hwloc_bitmap_free(topology->nodes[i].cpus);
         free(topology->cpus);
         free(topology->nodes);
+        free(topology->distances);
         free(topology);
         return NULL;
 }
@@ -311,4 +356,10 @@ const struct topology_node *topology_node(const struct topology *topology, int n
                 if (topology->nodes[i].node == node)
                         return &topology->nodes[i];
         return NULL;
+}
+
+unsigned topology_distance(const struct topology *topology, size_t from, size_t to) {
+        if (topology->distances && from < topology->n_distances && to < topology->n_distances)
+                return topology->distances[from * topology->n_distances + to];
+        return from == to ? LOCAL_DISTANCE : USUAL_DISTANCE;
 }

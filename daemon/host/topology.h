@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <hwloc.h>
 
@@ -34,6 +35,8 @@ struct topology {
         struct topology_node *nodes; /* those that have CPUs, in ascending order of OS index, those that came later at the end */
         size_t n_nodes;
         bool synthetic;
+        uint8_t *distances; /* between nodes, n_distances x n_distances, by their places in `nodes`; NULL: the kernel does not tell */
+        size_t n_distances;
 };
 
 /*
@@ -54,5 +57,7 @@ static inline void topology_freep(struct topology **topology) { topology_free(*t
 /* NULL when there is no such CPU / node. */
 const struct topology_cpu *topology_cpu(const struct topology *topology, int cpu);
 const struct topology_node *topology_node(const struct topology *topology, int node);
+/* How far the memory of the node at place `to` is for a CPU of the one at place `from`, as ACPI tells: 10 is local. Where the kernel does not tell: 20. */
+unsigned topology_distance(const struct topology *topology, size_t from, size_t to);
 
 #endif

@@ -101,6 +101,11 @@ tests_unit_test_decision_log_LDADD = libiocored.la $(CMOCKA_LIBS)
 tests_unit_test_trial_SOURCES = tests/unit/test-trial.c tests/unit/planner-model.c tests/unit/planner-model.h
 tests_unit_test_trial_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_trial_LDADD = libiocored.la $(CMOCKA_LIBS) $(HWLOC_LIBS)
+placement_model = tests/unit/placement-model.c tests/unit/placement-model.h
+unit_programs += tests/unit/test-placement-properties
+tests_unit_test_placement_properties_SOURCES = tests/unit/test-placement-properties.c $(placement_model)
+tests_unit_test_placement_properties_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_placement_properties_LDADD = libiocored.la $(CMOCKA_LIBS) $(HWLOC_LIBS)
 endif
 
 if HAVE_CMOCKA

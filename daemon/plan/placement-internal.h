@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Shared by the placement-*.c files: the picture of the host on which placements are worked out. */
+#ifndef PLACEMENT_INTERNAL_H
+#define PLACEMENT_INTERNAL_H
+
+#include "placement.h"
+
+/* Loads and costs that differ by less are equal. */
+#define PLACEMENT_EPSILON 1e-9
+
+#define NO_NODE SIZE_MAX
+#define NOT_YET (SIZE_MAX - 1) /* in a layout in the making: counts for nothing so far */
+
+struct placed_vcpu {
+        hwloc_bitmap_t cpus; /* that it may use; NULL: unknown */
+        size_t cell;
+        int fixed;           /* the only usable CPU of them; -1: several */
+        size_t node;         /* the only node of them; NO_NODE: several, or nobody knows */
+};
+
+struct placed_domain {
+        const struct domain *domain;
+        const char *off_limits; /* the rule; NULL: may be placed */
+        bool loads;             /* its vCPUs count: it runs, or is paused and will run again */
+        bool memory_fixed;      /* bound by hand, or pages that are no normal memory */
+        size_t n_cells, n_vcpus;
+        size_t n_units;         /* that I/O cores serve */
+        struct placed_vcpu *vcpus;
+        double *shares;         /* n_vcpus x n_nodes: how much of its time each vCPU is on each node */
+        uint64_t *kib;          /* n_cells x n_nodes: where the memory of each cell is */
+        bool *kib_known;        /* n_cells */
+        double *near;           /* n_nodes: CPUs lost for each vCPU on that node, for the domain's hardware and I/O cores being elsewhere */
+        hwloc_bitmap_t emulator; /* NULL: unknown */
+};
+
+struct placed_node {
+        hwloc_bitmap_t usable; /* CPUs that may be given vCPUs */
+        size_t n_cpus, n_cores; /* of them; physical cores */
+        double load;           /* vCPUs, of all domains */
+        bool memory_known;
+        uint64_t total_kib, free_kib; /* free: at the begin of the stage, less what is to be kept free */
+        uint64_t keep_kib;
+        uint64_t coming_kib, going_kib; /* in this stage */
+};
+
+/* Where a domain could be. */
+struct layout {
+        bool valid;
+        enum placement_shape shape;
+        size_t *node_of;      /* of each vCPU; NO_NODE: as it is now */
+        hwloc_bitmap_t *sets; /* of each cell: the nodes that it is to be on */
+        size_t *memory_to;    /* of each cell; NO_NODE: stays */
+        uint64_t moved_kib;
+        double cost;
+};
+enum { LAYOUT_NOW, LAYOUT_BEST, LAYOUT_TRY, LAYOUT_CELLS, _LAYOUT_MAX };
+
+struct placement {
+        const struct host *host;
+        const struct placement_rules *rules;
+        size_t n_nodes;
+        struct placed_node *nodes;
+        double *distances; /* n_nodes x n_nodes: 0 local, 1 for the usual neighbour */
+        hwloc_bitmap_t usable, ignored; /* ignored: I/O cores and CPUs that are offline: in a mask they mean nothing */
+        size_t n_domains;
+        struct placed_domain *domains;
+        size_t *order;     /* of domains: largest first */
+        double *occupancy; /* of each CPU: vCPUs (or parts of them) that are bound to it or to few with it */
+        double *core_occupancy; /* of each physical core, by topology_cpu.core */
+
+        /* scratch of one domain's turn */
+        struct layout layouts[_LAYOUT_MAX];
+        double *loads;     /* of the nodes without that domain */
+        double *weights;   /* n_nodes x most cells of a domain: vCPUs of each cell on each node */
+        uint64_t *coming;  /* of each node */
+        unsigned *own;     /* of each CPU: vCPUs of that domain that are bound to it */
+        size_t *cells;     /* an order of cells */
+        size_t max_cells, max_vcpus; /* of a domain */
+};
+
+static inline double distance(const struct placement *placement, size_t from, size_t to) {
+        return placement->distances[from * placement->n_nodes + to];
+}
+
+/* --- placement-picture.c */
+/* Brings what is summed up (loads of nodes, occupancy of CPUs) in line with the domains' vCPUs, always in the same order, so that equal pictures have equal sums. */
+void picture_sum_up(struct placement *placement);
+/* Sets shares, fixed and node of a vCPU from its CPUs. */
+void picture_vcpu_changed(struct placement *placement, struct placed_domain *domain, size_t vcpu);
+/* Takes the domain's part off (sign -1) or adds it to (+1) loads and occupancy. */
+void picture_count(struct placement *placement, const struct placed_domain *domain, int sign);
+void layout_copy(const struct placement *placement, struct layout *to, const struct layout *from);
+/* As the domain is now. */
+void layout_set_now(struct placement *placement, const struct placed_domain *domain, struct layout *layout);
+struct placed_domain *placed_domain_of(const struct placement *placement, const struct domain *domain);
+
+/* --- placement-cost.c */
+/* The cost of a node with `load` vCPUs on it, in CPUs lost. */
+double node_cost(const struct placed_node *node, double load);
+/* Fills layout->cost: of the domain in that layout, and of all nodes, on top of placement->loads. */
+void layout_cost(struct placement *placement, const struct placed_domain *domain, struct layout *layout);
+/* Share of accesses to remote memory; < 0: unknown. */
+double domain_remote_share(const struct placement *placement, const struct placed_domain *domain);
+
+/* --- placement-nodes.c */
+/* The best layout on nodes for the domain, into LAYOUT_BEST; `valid` false: there is none. The domain's own load is not in placement->loads. */
+void choose_nodes(struct placement *placement, const struct placed_domain *domain);
+/* Says which memory moves in this layout, whose vCPUs are given; false: there is no room for it. */
+bool layout_move_memory(struct placement *placement, const struct placed_domain *domain, struct layout *layout, enum placement_memory memory);
+/* Gives the vCPUs of the cells with this very set of nodes each a node of it, neighbours together, so that the nodes are filled evenly. */
+void spread_vcpus(struct placement *placement, const struct placed_domain *domain, struct layout *layout, hwloc_const_bitmap_t set);
+
+/* --- placement-cpus.c */
+/* Sets the CPUs of the domain's vCPUs by layout->node_of; its own part is not in the picture's sums. ret_changed: one for each vCPU. 0 or -ENOMEM. */
+int choose_cpus(struct placement *placement, struct placed_domain *domain, const struct layout *layout, enum placement_pin pin, bool *ret_changed);
+
+#endif

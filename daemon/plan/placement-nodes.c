@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Level 1: which nodes a domain goes to. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "placement-internal.h"
+
+/* --- memory */
+
+static uint64_t elsewhere_kib(const struct placement *placement, const struct placed_domain *domain, size_t cell, size_t node) {
+        uint64_t sum = 0;
+        for (size_t i = 0; i < placement->n_nodes; i++)
+                if (i != node)
+                        sum += domain->kib[cell * placement->n_nodes + i];
+        return sum;
+}
+
+/* The only node of a set; NO_NODE: several. */
+static size_t only_node(hwloc_const_bitmap_t set) {
+        return hwloc_bitmap_weight(set) == 1 ? (size_t) hwloc_bitmap_first(set) : NO_NODE;
+}
+
+/* Has the node room for so much more in this stage? What leaves it in this stage does not count: nobody knows when it will have left. */
+static bool has_room(const struct placed_node *node, uint64_t coming_kib) {
+        uint64_t taken = node->coming_kib + node->keep_kib;
+        return node->memory_known && taken <= node->free_kib && coming_kib <= node->free_kib - taken;
+}
+
+bool layout_move_memory(struct placement *placement, const struct placed_domain *domain, struct layout *layout, enum placement_memory memory) {
+        size_t n_nodes = placement->n_nodes, first = only_node(layout->sets[0]);
+        layout->moved_kib = 0;
+        memset(placement->coming, 0, n_nodes * sizeof *placement->coming);
+        for (size_t cell = 0; cell < domain->n_cells; cell++)
+                layout->memory_to[cell] = NO_NODE;
+        if (memory == PLACEMENT_MEMORY_STAY || domain->memory_fixed)
+                return true;
+        for (size_t cell = 0; memory == PLACEMENT_MEMORY_DOMAIN && cell < domain->n_cells; cell++)
+                /* what would move beside what is meant to is not known otherwise */
+                if (!domain->kib_known[cell] || first == NO_NODE || only_node(layout->sets[cell]) != first)
+                        return true;
+        for (size_t cell = 0; cell < domain->n_cells; cell++) {
+                size_t node = only_node(layout->sets[cell]);
+                uint64_t kib = node != NO_NODE && domain->kib_known[cell] ? elsewhere_kib(placement, domain, cell, node) : 0;
+                if (kib == 0)
+                        continue;
+                layout->memory_to[cell] = node;
+                layout->moved_kib += kib;
+                placement->coming[node] += kib;
+        }
+        for (size_t node = 0; node < n_nodes; node++)
+                if (placement->coming[node] > 0 && !has_room(&placement->nodes[node], placement->coming[node]))
+                        return false;
+        return true;
+}
+
+/* The price of moving pages, in CPUs. */
+static double price(const struct placement *placement, const struct layout *layout) {
+        return placement->rules->gib_cost * (double) layout->moved_kib / (1024.0 * 1024.0);
+}
+
+static void stay_memory(const struct placed_domain *domain, struct layout *layout) {
+        layout->moved_kib = 0;
+        for (size_t cell = 0; cell < domain->n_cells; cell++)
+                layout->memory_to[cell] = NO_NODE;
+}
+
+/* Takes LAYOUT_TRY for LAYOUT_BEST if it is cheaper, with its memory moved or not. */
+static void try_layout(struct placement *placement, const struct placed_domain *domain) {
+        struct layout *try = &placement->layouts[LAYOUT_TRY], *best = &placement->layouts[LAYOUT_BEST];
+        try->valid = true;
+        for (int with_memory = 1; with_memory >= 0; with_memory--) {
+                if (with_memory && (!layout_move_memory(placement, domain, try, placement->rules->memory) || try->moved_kib == 0))
+                        continue;
+                if (!with_memory)
+                        stay_memory(domain, try);
+                layout_cost(placement, domain, try);
+                if (!best->valid || try->cost + price(placement, try) < best->cost + price(placement, best) - PLACEMENT_EPSILON)
+                        layout_copy(placement, best, try);
+        }
+}
+
+/* --- whole */
+
+/* Memory of the domain, or of one of its cells, as far as it is told. */
+static uint64_t cell_memory(const struct placed_domain *domain, size_t cell) {
+        return cell < domain->domain->n_cells ? domain->domain->cells[cell].pub.memory_kib : domain->domain->pub.memory_kib;
+}
+
+static uint64_t domain_memory(const struct placed_domain *domain) {
+        uint64_t sum = 0;
+        for (size_t cell = 0; cell < domain->domain->n_cells; cell++)
+                sum += domain->domain->cells[cell].pub.memory_kib;
+        return sum > domain->domain->pub.memory_kib ? sum : domain->domain->pub.memory_kib;
+}
+
+static bool is_smaller_than(const struct placed_node *node, size_t n_vcpus, uint64_t memory_kib) {
+        return n_vcpus <= node->n_cpus && (!node->memory_known || memory_kib <= node->total_kib);
+}
+
+/* A node with a free CPU for each vCPU? */
+static bool has_free_cpus(const struct placement *placement, size_t node, size_t n_vcpus) {
+        return placement->loads[node] + (double) n_vcpus <= (double) placement->nodes[node].n_cpus + PLACEMENT_EPSILON;
+}
+
+static void set_all(const struct placed_domain *domain, struct layout *layout, size_t node) {
+        for (size_t i = 0; i < domain->n_vcpus; i++)
+                layout->node_of[i] = node;
+        for (size_t cell = 0; cell < domain->n_cells; cell++)
+                (void) hwloc_bitmap_only(layout->sets[cell], (unsigned) node);
+}
+
+/* False: the domain is larger than any node. */
+static bool try_whole(struct placement *placement, const struct placed_domain *domain) {
+        struct layout *try = &placement->layouts[LAYOUT_TRY];
+        uint64_t memory = domain_memory(domain);
+        bool fits = false, free = false;
+        for (size_t node = 0; node < placement->n_nodes; node++) {
+                bool smaller = is_smaller_than(&placement->nodes[node], domain->n_vcpus, memory);
+                fits = fits || smaller;
+                free = free || (smaller && has_free_cpus(placement, node, domain->n_vcpus));
+        }
+        for (size_t node = 0; node < placement->n_nodes; node++) {
+                if (!is_smaller_than(&placement->nodes[node], domain->n_vcpus, memory) || (free && !has_free_cpus(placement, node, domain->n_vcpus)))
+                        continue;
+                try->shape = PLACEMENT_WHOLE;
+                set_all(domain, try, node);
+                try_layout(placement, domain);
+        }
+        return fits;
+}
+
+/* --- split */
+
+static size_t cell_vcpus(const struct placed_domain *domain, size_t cell) {
+        size_t n = 0;
+        for (size_t i = 0; i < domain->n_vcpus; i++)
+                n += domain->vcpus[i].cell == cell;
+        return n;
+}
+
+/* Beside the cells that are there already, is the node large enough for this one? */
+static bool node_takes_cell(const struct placement *placement, const struct placed_domain *domain, const struct layout *layout, size_t cell, size_t node) {
+        size_t n_vcpus = cell_vcpus(domain, cell);
+        uint64_t memory = cell_memory(domain, cell);
+        for (size_t other = 0; other < domain->n_cells; other++)
+                if (other != cell && hwloc_bitmap_isset(layout->sets[other], (unsigned) node)) {
+                        n_vcpus += cell_vcpus(domain, other);
+                        memory += cell_memory(domain, other);
+                }
+        return is_smaller_than(&placement->nodes[node], n_vcpus, memory);
+}
+
+static void put_cell(const struct placed_domain *domain, struct layout *layout, size_t cell, size_t node) {
+        if (node == NOT_YET)
+                hwloc_bitmap_zero(layout->sets[cell]);
+        else
+                (void) hwloc_bitmap_only(layout->sets[cell], (unsigned) node);
+        for (size_t i = 0; i < domain->n_vcpus; i++)
+                if (domain->vcpus[i].cell == cell)
+                        layout->node_of[i] = node;
+}
+
+/* Cost of the layout in the making; HUGE when its memory has no room. */
+static double cost_so_far(struct placement *placement, const struct placed_domain *domain, struct layout *layout, bool with_memory) {
+        if (with_memory && !layout_move_memory(placement, domain, layout, placement->rules->memory))
+                return HUGE_VAL;
+        if (!with_memory)
+                stay_memory(domain, layout);
+        layout_cost(placement, domain, layout);
+        return layout->cost + price(placement, layout);
+}
+
+/* Puts the cell onto the node where the layout is cheapest; false: no node takes it. */
+static bool put_cell_best(struct placement *placement, const struct placed_domain *domain, struct layout *layout, size_t cell, bool with_memory) {
+        size_t best = NOT_YET;
+        double best_cost = HUGE_VAL;
+        for (size_t node = 0; node < placement->n_nodes; node++) {
+                if (!node_takes_cell(placement, domain, layout, cell, node))
+                        continue;
+                put_cell(domain, layout, cell, node);
+                double cost = cost_so_far(placement, domain, layout, with_memory);
+                if (cost < best_cost - PLACEMENT_EPSILON) {
+                        best = node;
+                        best_cost = cost;
+                }
+        }
+        put_cell(domain, layout, cell, best);
+        return best != NOT_YET;
+}
+
+static int compare_cells(const void *a, const void *b, void *userdata) {
+        const struct placed_domain *domain = userdata;
+        size_t x = *(const size_t *) a, y = *(const size_t *) b, n_x = cell_vcpus(domain, x), n_y = cell_vcpus(domain, y);
+        if (n_x != n_y)
+                return n_x > n_y ? -1 : 1;
+        return x < y ? -1 : x > y;
+}
+
+/* The first cell onto `seed`, the others where they are cheapest; then each once more, knowing where the others are. */
+static void try_split_from(struct placement *placement, const struct placed_domain *domain, size_t seed, bool with_memory) {
+        struct layout *try = &placement->layouts[LAYOUT_TRY];
+        try->shape = PLACEMENT_SPLIT;
+        for (size_t cell = 0; cell < domain->n_cells; cell++)
+                put_cell(domain, try, cell, NOT_YET);
+        if (!node_takes_cell(placement, domain, try, placement->cells[0], seed))
+                return;
+        put_cell(domain, try, placement->cells[0], seed);
+        for (size_t i = 1; i < domain->n_cells; i++)
+                if (!put_cell_best(placement, domain, try, placement->cells[i], with_memory))
+                        return;
+        for (size_t i = 0; i < domain->n_cells; i++)
+                if (!put_cell_best(placement, domain, try, placement->cells[i], with_memory))
+                        return;
+        try_layout(placement, domain);
+}
+
+static void try_split(struct placement *placement, const struct placed_domain *domain) {
+        for (size_t i = 0; i < domain->n_cells; i++)
+                placement->cells[i] = i;
+        qsort_r(placement->cells, domain->n_cells, sizeof *placement->cells, compare_cells, (void *) domain);
+        for (size_t seed = 0; seed < placement->n_nodes; seed++)
+                for (int with_memory = 0; with_memory < 2; with_memory++)
+                        try_split_from(placement, domain, seed, with_memory);
+}
+
+/* --- spread */
+
+/* The node of the set that would be emptiest with one vCPU more. */
+static size_t emptiest_node(const struct placement *placement, hwloc_const_bitmap_t set, const double *given) {
+        size_t best = NO_NODE;
+        double best_share = 0;
+        unsigned node;
+        hwloc_bitmap_foreach_begin(node, set) {
+                const struct placed_node *place = &placement->nodes[node];
+                if (place->n_cpus == 0)
+                        continue;
+                double share = (placement->loads[node] + given[node] + 1) / (double) place->n_cpus;
+                if (best == NO_NODE || share < best_share - PLACEMENT_EPSILON) {
+                        best = node;
+                        best_share = share;
+                }
+        } hwloc_bitmap_foreach_end();
+        return best;
+}
+
+void spread_vcpus(struct placement *placement, const struct placed_domain *domain, struct layout *layout, hwloc_const_bitmap_t set) {
+        double *given = placement->weights;
+        size_t n = 0, next = 0;
+        memset(given, 0, placement->n_nodes * sizeof *given);
+        for (size_t i = 0; i < domain->n_vcpus; i++) {
+                size_t node = hwloc_bitmap_isequal(layout->sets[domain->vcpus[i].cell], set) ? emptiest_node(placement, set, given) : NO_NODE;
+                if (node != NO_NODE) {
+                        given[node] += 1;
+                        n++;
+                }
+        }
+        for (size_t i = 0; n > 0 && i < domain->n_vcpus; i++) {
+                if (!hwloc_bitmap_isequal(layout->sets[domain->vcpus[i].cell], set))
+                        continue;
+                while (next < placement->n_nodes && given[next] < 1)
+                        next++;
+                if (next >= placement->n_nodes)
+                        break;
+                layout->node_of[i] = next;
+                given[next] -= 1;
+        }
+}
+
+/* The node that is nearest to those of the set; of equals the emptier one. */
+static size_t nearest_node(const struct placement *placement, hwloc_const_bitmap_t set) {
+        size_t best = NO_NODE;
+        double best_distance = 0, best_share = 0;
+        for (size_t node = 0; node < placement->n_nodes; node++) {
+                const struct placed_node *place = &placement->nodes[node];
+                if (hwloc_bitmap_isset(set, (unsigned) node) || place->n_cpus == 0)
+                        continue;
+                double sum = 0, share = placement->loads[node] / (double) place->n_cpus;
+                unsigned other;
+                hwloc_bitmap_foreach_begin(other, set) {
+                        sum += distance(placement, node, other);
+                } hwloc_bitmap_foreach_end();
+                if (best == NO_NODE || sum < best_distance - PLACEMENT_EPSILON || (sum < best_distance + PLACEMENT_EPSILON && share < best_share - PLACEMENT_EPSILON)) {
+                        best = node;
+                        best_distance = sum;
+                        best_share = share;
+                }
+        }
+        return best;
+}
+
+/* From `seed` on as many near nodes as hold the domain, or all. */
+static void try_spread_from(struct placement *placement, const struct placed_domain *domain, size_t seed) {
+        struct layout *try = &placement->layouts[LAYOUT_TRY];
+        hwloc_bitmap_t set = try->sets[0];
+        struct placed_node sum = { 0 };
+        uint64_t memory = domain_memory(domain);
+        try->shape = PLACEMENT_SPREAD;
+        hwloc_bitmap_zero(set);
+        sum.memory_known = true;
+        for (size_t node = seed; node != NO_NODE; node = nearest_node(placement, set)) {
+                (void) hwloc_bitmap_set(set, (unsigned) node);
+                sum.n_cpus += placement->nodes[node].n_cpus;
+                sum.total_kib += placement->nodes[node].total_kib;
+                sum.memory_known = sum.memory_known && placement->nodes[node].memory_known;
+                if (is_smaller_than(&sum, domain->n_vcpus, memory))
+                        break;
+        }
+        for (size_t cell = 1; cell < domain->n_cells; cell++)
+                (void) hwloc_bitmap_copy(try->sets[cell], set);
+        for (size_t i = 0; i < domain->n_vcpus; i++)
+                try->node_of[i] = NO_NODE;
+        spread_vcpus(placement, domain, try, set);
+        try_layout(placement, domain);
+}
+
+static void try_spread(struct placement *placement, const struct placed_domain *domain) {
+        for (size_t seed = 0; seed < placement->n_nodes; seed++)
+                if (placement->nodes[seed].n_cpus > 0)
+                        try_spread_from(placement, domain, seed);
+}
+
+/* --- memory alone: vCPUs stay where they are */
+
+static void try_memory(struct placement *placement, const struct placed_domain *domain) {
+        struct layout *try = &placement->layouts[LAYOUT_TRY];
+        for (size_t node = 0; node < placement->n_nodes; node++) {
+                set_all(domain, try, node);
+                for (size_t i = 0; i < domain->n_vcpus; i++)
+                        try->node_of[i] = NO_NODE;
+                try->shape = PLACEMENT_WHOLE;
+                if (is_smaller_than(&placement->nodes[node], 0, domain_memory(domain)))
+                        try_layout(placement, domain);
+        }
+}
+
+void choose_nodes(struct placement *placement, const struct placed_domain *domain) {
+        struct layout *best = &placement->layouts[LAYOUT_BEST];
+        best->valid = false;
+        if (placement->rules->pin == PLACEMENT_PIN_NO) {
+                try_memory(placement, domain);
+                return;
+        }
+        if (try_whole(placement, domain))
+                return;
+        if (domain->n_cells > 1)
+                try_split(placement, domain);
+        if (!best->valid)
+                try_spread(placement, domain);
+}

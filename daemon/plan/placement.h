@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Where the virtual CPUs and the memory of domains should be. Pure functions over a snapshot of the model: no I/O, no memory between two runs; same snapshot, same rules, same answer.
+ *
+ * Level 1 chooses nodes: a domain that fits a node goes whole onto one; a larger one is split, guest cell by guest cell; a larger one with one cell is spread over as few nodes as hold it.
+ * Level 2 chooses CPUs on these nodes. What both minimise is a cost, in CPUs lost: memory that is remote to the vCPUs that use it, vCPUs of a domain far from each other, from the domain's
+ * hardware and from the I/O cores that serve it, and more vCPUs on a node than it has physical cores or CPUs. A domain moves when that wins at least `min_gain` for each of its vCPUs, after
+ * the price of the pages that have to move; so a run over what a run planned plans nothing.
+ *
+ * The places of nodes are those in host.nodes; sets of nodes are hwloc bitmaps of these places.
+ */
+#ifndef PLACEMENT_H
+#define PLACEMENT_H
+
+#include "daemon/host/host.h"
+
+enum placement_pin {
+        PLACEMENT_PIN_NO,   /* vCPUs stay where they are, only memory moves */
+        PLACEMENT_PIN_NODE, /* a vCPU may use all VM cores of its node */
+        PLACEMENT_PIN_CPU,  /* a vCPU gets one CPU */
+        _PLACEMENT_PIN_MAX,
+};
+
+enum placement_memory {
+        PLACEMENT_MEMORY_STAY,
+        PLACEMENT_MEMORY_DOMAIN, /* can move to one node as a whole (<numatune>) */
+        PLACEMENT_MEMORY_CELLS,  /* each guest cell's memory can move to a node of its own */
+        _PLACEMENT_MEMORY_MAX,
+};
+
+struct placement_rules {
+        enum placement_pin pin;
+        enum placement_memory memory;
+        bool emulator;      /* the emulator's threads follow the vCPUs: the CPUs of their nodes, and all I/O cores */
+        bool use_isolated;  /* isolated CPUs may be given vCPUs */
+        double min_gain;    /* CPUs won for each vCPU, below which a domain stays where it is; at least PLACEMENT_LEAST_GAIN */
+        double gib_cost;    /* CPUs that moving 1 GiB must win on top of that */
+        double keep_free;   /* share of a node's memory that is left free when memory is moved there */
+        hwloc_const_bitmap_t banned_cpus; /* may be NULL */
+        char *const *banned_domains;      /* fnmatch(3) patterns, NULL-terminated; may be NULL */
+};
+
+/* With less than that a rounding error would be a gain. */
+#define PLACEMENT_LEAST_GAIN 0.001
+
+/* The defaults that iocored-policy(7) documents. */
+void placement_rules_init(struct placement_rules *rules);
+
+enum placement_shape {
+        PLACEMENT_STAY,   /* on its nodes; only CPUs on them change */
+        PLACEMENT_WHOLE,  /* on one node */
+        PLACEMENT_SPLIT,  /* each guest cell on one node */
+        PLACEMENT_SPREAD, /* vCPUs of one guest cell on several nodes */
+};
+
+/* What is to be done with one domain. Borrows the domain from the host; owns everything else. */
+struct placement_proposal {
+        const struct domain *domain;
+        /* 1: can be carried out at once. Higher: needs room that proposals of the stages before make, so it is better planned anew after these. */
+        unsigned stage;
+        enum placement_shape shape;
+        size_t n_cells;        /* at least 1: a domain without guest cells counts as one */
+        hwloc_bitmap_t *nodes; /* of each cell: where its vCPUs are to be; empty: nobody knows, they stay */
+        uint64_t *kib;         /* of each cell: memory that has to move to its node */
+        size_t n_vcpus;
+        hwloc_bitmap_t *cpus;  /* of each of domain->vcpus: what it is to be pinned to; NULL: stays */
+        size_t n_pins;         /* of them not NULL */
+        hwloc_bitmap_t emulator; /* NULL: stays */
+        bool moves_memory;
+        uint64_t total_kib;    /* sum of kib */
+        double gain;           /* CPUs for each vCPU; 0 for PLACEMENT_STAY */
+        double remote_before, remote_after; /* share of memory accesses that go to another node; < 0: unknown */
+};
+
+struct placement_plan {
+        struct placement_proposal *proposals; /* owned; by stage, then in the order in which they were planned */
+        size_t n_proposals;
+        bool settled; /* false: given up after PLACEMENT_STAGES_MAX stages, the next run would plan more */
+};
+/* Moves make room for further moves, each of which wins; more than a few stages happen only on hosts where everything is in the wrong place. */
+#define PLACEMENT_STAGES_MAX 64
+void placement_proposal_done(struct placement_proposal *proposal);
+void placement_plan_done(struct placement_plan *plan);
+
+/* The picture of one host that placements are worked out on; what is placed on it is taken into account by what is placed later. Borrows host and rules. 0 or -ENOMEM. */
+struct placement;
+int placement_new(struct placement **ret, const struct host *host, const struct placement_rules *rules);
+struct placement *placement_free(struct placement *placement);
+static inline void placement_freep(struct placement **placement) { placement_free(*placement); }
+
+/* Why the domain is never touched: the name of the rule ("manual", "pinned", "banned", "stale", "not-running", "unknown") and a sentence in ret_text (may be NULL); NULL: it may be. */
+const char *placement_off_limits(const struct placement *placement, const struct domain *domain, char *ret_text, size_t size);
+
+/* Plans all domains of the host. 0 or -ENOMEM. */
+int placement_run(struct placement *placement, struct placement_plan *ret);
+
+/* A placement that somebody else decided on: the nodes of each guest cell. */
+struct placement_request {
+        size_t n_cells;        /* 0: vCPUs stay on their nodes */
+        hwloc_bitmap_t *nodes; /* of each cell, not empty */
+        enum placement_pin pin;
+        enum placement_memory memory;
+        bool emulator;
+};
+void placement_request_done(struct placement_request *request);
+/*
+ * Works one request out, by its own `pin`, `memory`, `emulator` instead of the rules', and whatever the gain. Returns 0: *ret says what is to be done, which may be nothing (no pins, no memory).
+ * -EINVAL, -ENOSPC, -EPERM: not possible; *ret_rule and ret_text say why ("invalid", "no-memory", "no-cpu", those of placement_off_limits()). -ENOMEM.
+ */
+int placement_expand(struct placement *placement, const struct domain *domain, const struct placement_request *request, struct placement_proposal *ret,
+                     const char **ret_rule, char *ret_text, size_t size);
+
+/*
+ * A request as text, and back: "0@0 1@1 pin=cpu memory=cells emulator=yes": guest cell 0 to the host's node 0 (OS index), cell 1 to node 1; several nodes as a list ("0@0-1,3"). Without
+ * cells: vCPUs stay on their nodes. Without pin=: node; memory=: stay; emulator=: no. -ENAMETOOLONG: does not fit. -EINVAL: not one; ret_text says what is wrong. -ENOMEM.
+ */
+int placement_request_format(const struct host *host, const struct placement_proposal *proposal, const struct placement_rules *rules, char *ret, size_t size);
+int placement_request_parse(const struct host *host, const char *text, struct placement_request *ret, char *ret_text, size_t size);
+const char *placement_pin_to_string(enum placement_pin pin);
+const char *placement_memory_to_string(enum placement_memory memory);
+const char *placement_shape_to_string(enum placement_shape shape);
+
+/* How well domains are placed now: averages over the vCPUs of all that run, and over nodes. For comparisons. */
+struct placement_quality {
+        double remote_share;  /* of memory accesses, if all were spread evenly over a cell's memory; < 0: unknown */
+        double worst_node;    /* highest vCPUs per usable CPU of a node */
+        double node_deviation; /* standard deviation of that over the nodes */
+        size_t n_stacked;     /* vCPUs that share their only CPU with another while one of their node is free */
+};
+void placement_measure(const struct placement *placement, struct placement_quality *ret);
+
+#endif
