@@ -38,7 +38,7 @@ struct placed_node {
         size_t n_cpus, n_cores; /* of them; physical cores */
         double load;           /* vCPUs, of all domains */
         bool memory_known;
-        uint64_t total_kib, free_kib; /* free: at the begin of the stage, less what is to be kept free */
+        uint64_t total_kib, free_kib; /* free: at the begin of the stage */
         uint64_t keep_kib;
         uint64_t coming_kib, going_kib; /* in this stage */
 };

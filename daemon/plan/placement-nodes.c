@@ -23,8 +23,8 @@ static size_t only_node(hwloc_const_bitmap_t set) {
 
 /* Has the node room for so much more in this stage? What leaves it in this stage does not count: nobody knows when it will have left. */
 static bool has_room(const struct placed_node *node, uint64_t coming_kib) {
-        uint64_t taken = node->coming_kib + node->keep_kib;
-        return node->memory_known && taken <= node->free_kib && coming_kib <= node->free_kib - taken;
+        uint64_t taken = node->coming_kib + node->keep_kib, free_kib = node->free_kib < node->total_kib ? node->free_kib : node->total_kib;
+        return node->memory_known && taken <= free_kib && coming_kib <= free_kib - taken;
 }
 
 bool layout_move_memory(struct placement *placement, const struct placed_domain *domain, struct layout *layout, enum placement_memory memory) {

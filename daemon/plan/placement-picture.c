@@ -68,7 +68,7 @@ static void take_nodes(struct placement *placement) {
                 place->memory_known = node->memory_kib > 0;
                 place->total_kib = node->memory_kib;
                 place->keep_kib = (uint64_t) ((double) node->memory_kib * placement->rules->keep_free);
-                place->free_kib = node->memory_free_kib > node->memory_kib ? node->memory_kib : node->memory_free_kib;
+                place->free_kib = node->memory_free_kib;
                 for (size_t j = 0; j < placement->n_nodes; j++) {
                         double far = topology_distance(host->topology, i, j) / LOCAL_DISTANCE - 1;
                         placement->distances[i * placement->n_nodes + j] = i == j || far < 0 ? 0 : far > FARTHEST ? FARTHEST : far;
