@@ -16,6 +16,7 @@ static const char *const action_names[_INTENT_ACTION_MAX] = {
         [INTENT_LIMIT] = "limit",
         [INTENT_PIN] = "pin",
         [INTENT_BIND_MEMORY] = "bind-memory",
+        [INTENT_PLACE] = "place",
         [INTENT_PIN_IRQ] = "pin-irq",
         [INTENT_COALESCE] = "coalesce",
         [INTENT_SET] = "set",
@@ -82,9 +83,10 @@ const char *intent_knob_kind(const struct intent *intent) {
         case INTENT_LIMIT:
                 return "queue.limit";
         case INTENT_PIN:
-                return "domain.vcpus";
+        case INTENT_PLACE:
+                return "vcpu.cpus";
         case INTENT_BIND_MEMORY:
-                return "domain.memory";
+                return "numatune.nodeset";
         case INTENT_PIN_IRQ:
                 return "irq.affinity";
         case INTENT_COALESCE:
@@ -94,4 +96,8 @@ const char *intent_knob_kind(const struct intent *intent) {
         default:
                 return NULL;
         }
+}
+
+bool intent_places_domain(const struct intent *intent) {
+        return intent->action == INTENT_PIN || intent->action == INTENT_BIND_MEMORY || intent->action == INTENT_PLACE;
 }

@@ -17,8 +17,9 @@ enum intent_action {
         INTENT_MOVE,    /* unit `object` to the I/O core `cpu`; IOCORE_CPU_ANY: home, where it was before iocored moved it */
         INTENT_POLL,    /* queue `object`: poll (value "1") or take notifications ("0") */
         INTENT_LIMIT,   /* queue `object`: at most `value` bytes in one turn */
-        INTENT_PIN,         /* vCPUs of domain `object` to CPUs `value` */
-        INTENT_BIND_MEMORY, /* memory of domain `object` to node `value` */
+        INTENT_PIN,         /* vCPUs of domain `object` to the CPUs `value`: a list for all ("0-3,8"), or one for each ("0=2;1=3;2-5=8-11") */
+        INTENT_BIND_MEMORY, /* memory of domain `object` to the node `value` */
+        INTENT_PLACE,       /* vCPUs and memory of domain `object` to nodes: `value` as placement_request_format() has it */
         INTENT_PIN_IRQ,     /* interrupt `object` to CPUs `value` */
         INTENT_COALESCE,    /* NIC `object`: interrupt moderation `value` */
         INTENT_SET,     /* knob `knob` of `object` to `value` */
@@ -69,7 +70,10 @@ enum intent_action intent_action_from_string(const char *string);
 const char *trial_measure_to_string(enum trial_measure measure);
 enum trial_measure trial_measure_from_string(const char *string);
 
-/* The knob kind that realises an action ("queue.poll" for INTENT_POLL; the intent's own for INTENT_SET; NULL for grow, shrink). */
+/* The knob kind that realises an action ("queue.poll" for INTENT_POLL; the intent's own for INTENT_SET; NULL for grow, shrink). For INTENT_PIN, INTENT_BIND_MEMORY and INTENT_PLACE,
+ * whose object is a domain, the kind that most of their steps are of. */
 const char *intent_knob_kind(const struct intent *intent);
+/* Is it about where a domain's vCPUs or memory are? */
+bool intent_places_domain(const struct intent *intent);
 
 #endif

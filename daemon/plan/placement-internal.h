@@ -89,6 +89,8 @@ void picture_sum_up(struct placement *placement);
 void picture_vcpu_changed(struct placement *placement, struct placed_domain *domain, size_t vcpu);
 /* Takes the domain's part off (sign -1) or adds it to (+1) loads and occupancy. */
 void picture_count(struct placement *placement, const struct placed_domain *domain, int sign);
+/* Where the cell's memory is, as the model has it. */
+void picture_take_memory(const struct placement *placement, struct placed_domain *domain, size_t cell);
 void layout_copy(const struct placement *placement, struct layout *to, const struct layout *from);
 /* As the domain is now. */
 void layout_set_now(struct placement *placement, const struct placed_domain *domain, struct layout *layout);

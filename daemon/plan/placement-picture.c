@@ -160,6 +160,18 @@ static int take_vcpus(struct placement *placement, struct placed_domain *placed)
         return 0;
 }
 
+void picture_take_memory(const struct placement *placement, struct placed_domain *placed, size_t cell) {
+        const struct cell *from = &placed->domain->cells[cell];
+        uint64_t *to = placed->kib + cell * placement->n_nodes;
+        size_t bound = node_place(placement->host, from->pub.node);
+        memset(to, 0, placement->n_nodes * sizeof *to);
+        if (from->kib_of_node)
+                memcpy(to, from->kib_of_node, placement->n_nodes * sizeof *to);
+        else if (bound != NO_NODE)
+                to[bound] = from->pub.memory_kib; /* bound by its owner: where it is, or will be */
+        placed->kib_known[cell] = from->kib_of_node || (bound != NO_NODE && from->pub.memory_kib > 0);
+}
+
 static int take_memory(struct placement *placement, struct placed_domain *placed) {
         const struct domain *domain = placed->domain;
         placed->kib = calloc(placed->n_cells * placement->n_nodes, sizeof *placed->kib);
@@ -168,19 +180,8 @@ static int take_memory(struct placement *placement, struct placed_domain *placed
                 return -ENOMEM;
         /* huge pages come from pools of their own, about whose room nobody tells */
         placed->memory_fixed = (domain->pub.bound && domain->pub.wish != IOCORE_WISH_AUTO) || strcmp(domain->pub.backing, "hugepages") == 0;
-        for (size_t cell = 0; cell < domain->n_cells; cell++) {
-                const struct cell *from = &domain->cells[cell];
-                uint64_t *to = placed->kib + cell * placement->n_nodes;
-                size_t bound = node_place(placement->host, from->pub.node);
-                if (from->kib_of_node) {
-                        memcpy(to, from->kib_of_node, placement->n_nodes * sizeof *to);
-                        placed->kib_known[cell] = true;
-                } else if (bound != NO_NODE && from->pub.memory_kib > 0) {
-                        /* bound by its owner: where it is, or will be */
-                        to[bound] = from->pub.memory_kib;
-                        placed->kib_known[cell] = true;
-                }
-        }
+        for (size_t cell = 0; cell < domain->n_cells; cell++)
+                picture_take_memory(placement, placed, cell);
         return 0;
 }
 
@@ -231,7 +232,7 @@ struct placed_domain *placed_domain_of(const struct placement *placement, const 
 static struct placed_domain *served_by_core(const struct placement *placement, const struct unit *unit, size_t *ret_node) {
         const struct host *host = placement->host;
         const struct cpu *core = unit->core >= 0 ? host_cpu(host, unit->core) : NULL;
-        const struct domain *domain = core && core->io_core && unit->pub.domain[0] ? host_domain(host, unit->pub.domain) : NULL;
+        const struct domain *domain = core && core->io_core ? host_unit_domain(host, unit) : NULL;
         *ret_node = domain ? node_place(host, core->topology->node) : NO_NODE;
         return *ret_node != NO_NODE ? placed_domain_of(placement, domain) : NULL;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "daemon/cleanup.h"
+#include "daemon/host/cpu-list.h"
 #include "placement-internal.h"
 
 /* More cells than any guest has; each costs four characters at least. */

@@ -334,6 +334,48 @@ int placement_expand(struct placement *placement, const struct domain *domain, c
         return 0;
 }
 
+int placement_undo(struct placement *placement, const struct placement_proposal *proposal) {
+        const struct domain *domain = proposal->domain;
+        struct placed_domain *placed = placed_domain_of(placement, domain);
+        int r = 0;
+        for (size_t i = 0; placed && r == 0 && i < proposal->n_vcpus; i++)
+                if (proposal->cpus[i])
+                        r = placement_set_cpus(placement, domain, i, domain->vcpus[i].cpus);
+        for (size_t cell = 0; placed && cell < proposal->n_cells; cell++) {
+                uint64_t *kib = placed->kib + cell * placement->n_nodes;
+                int to = hwloc_bitmap_first(proposal->nodes[cell]);
+                if (proposal->kib[cell] == 0)
+                        continue;
+                placement->nodes[to].coming_kib -= proposal->kib[cell];
+                picture_take_memory(placement, placed, cell);
+                for (size_t i = 0; i < placement->n_nodes; i++)
+                        if ((int) i != to)
+                                placement->nodes[i].going_kib -= kib[i];
+        }
+        if (placed && r == 0 && proposal->emulator)
+                r = hwloc_bitmap_copy(placed->emulator, domain->emulator.cpus) < 0 ? -ENOMEM : 0;
+        return r;
+}
+
+int placement_set_cpus(struct placement *placement, const struct domain *domain, size_t vcpu, hwloc_const_bitmap_t cpus) {
+        struct placed_domain *placed = placed_domain_of(placement, domain);
+        if (!placed || vcpu >= placed->n_vcpus)
+                return 0;
+        hwloc_bitmap_t copy = cpus ? hwloc_bitmap_dup(cpus) : NULL;
+        if (cpus && !copy)
+                return -ENOMEM;
+        picture_count(placement, placed, -1);
+        hwloc_bitmap_free(placed->vcpus[vcpu].cpus);
+        placed->vcpus[vcpu].cpus = copy;
+        picture_vcpu_changed(placement, placed, vcpu);
+        picture_count(placement, placed, 1);
+        return 0;
+}
+
+bool placement_cpu_is_usable(const struct placement *placement, unsigned cpu) {
+        return hwloc_bitmap_isset(placement->usable, cpu);
+}
+
 /* --- how good it is */
 
 static void measure_nodes(const struct placement *placement, struct placement_quality *ret) {

@@ -110,6 +110,13 @@ void placement_request_done(struct placement_request *request);
 int placement_expand(struct placement *placement, const struct domain *domain, const struct placement_request *request, struct placement_proposal *ret,
                      const char **ret_rule, char *ret_text, size_t size);
 
+/* Makes the picture as if placement_expand() had not been called. 0 or -ENOMEM. */
+int placement_undo(struct placement *placement, const struct placement_proposal *proposal);
+/* For what is placed later: vCPU number `vcpu` (its place in domain->vcpus) is pinned to `cpus` (NULL: unknown) from now on. 0 or -ENOMEM. */
+int placement_set_cpus(struct placement *placement, const struct domain *domain, size_t vcpu, hwloc_const_bitmap_t cpus);
+/* May the CPU be given vCPUs? */
+bool placement_cpu_is_usable(const struct placement *placement, unsigned cpu);
+
 /*
  * A request as text, and back: "0@0 1@1 pin=cpu memory=cells emulator=yes": guest cell 0 to the host's node 0 (OS index), cell 1 to node 1; several nodes as a list ("0@0-1,3"). Without
  * cells: vCPUs stay on their nodes. Without pin=: node; memory=: stay; emulator=: no. -ENAMETOOLONG: does not fit. -EINVAL: not one; ret_text says what is wrong. -ENOMEM.

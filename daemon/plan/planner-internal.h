@@ -6,10 +6,14 @@
 #ifndef PLANNER_INTERNAL_H
 #define PLANNER_INTERNAL_H
 
+#include "placement.h"
 #include "planner.h"
 
 /* "queue.poll vq.4.1", "cores 0" */
 #define CHANGE_KEY_MAX (IOCORE_ID_MAX * 2 + IOCORE_NAME_MAX + 1)
+
+/* A change of where a domain's vCPUs or memory are, of whatever kind: "domain NAME" */
+#define PLACE_KEY "domain"
 
 /* Loads that differ by less are equal: a rounding error of a sum is no reason to move a unit. */
 #define LOAD_EPSILON 1e-6
@@ -77,6 +81,11 @@ struct planning {
         size_t *order;
         int *targets;
         size_t n_moves; /* in this epoch, this plan's own included */
+
+        /* The host with what this plan has placed so far; made for the first intent that places a domain. */
+        struct placement *placement;
+        struct placement_rules placement_rules;
+        hwloc_bitmap_t not_for_vcpus;
 };
 
 /* Why not: the rule's name (a string constant) and a sentence. rule == NULL: nothing against it. */
@@ -145,5 +154,9 @@ int plan_grow(struct planning *planning, struct decision *decision, size_t node)
 int plan_shrink(struct planning *planning, struct decision *decision, size_t node);
 int plan_move(struct planning *planning, struct decision *decision);
 int plan_knob(struct planning *planning, struct decision *decision);
+
+/* --- planner-placement.c */
+int plan_place(struct planning *planning, struct decision *decision);
+void planning_place_done(struct planning *planning);
 
 #endif

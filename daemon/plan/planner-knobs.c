@@ -116,12 +116,6 @@ static bool is_cpu_list(const struct planning *planning, const char *value) {
         return valid;
 }
 
-static bool is_node(const struct planning *planning, const char *value) {
-        size_t length = strlen(value);
-        /* no host has a node number of more than 6 digits; so it fits an int */
-        return length > 0 && length <= 6 && strspn(value, "0123456789") == length && host_node(planning->host, (int) strtol(value, NULL, 10));
-}
-
 static bool is_text(const char *value) {
         for (const char *c = value; *c; c++)
                 if ((unsigned char) *c < ' ' || *c == 0x7f)
@@ -210,20 +204,6 @@ static bool check_unit(const struct planning *planning, struct decision *decisio
         return true;
 }
 
-static bool check_domain(const struct planning *planning, struct decision *decision, const char *knob) {
-        const struct intent *intent = &decision->intent;
-        if ((strcmp(knob, "domain.vcpus") == 0 && !is_cpu_list(planning, intent->value)) ||
-            (strcmp(knob, "domain.memory") == 0 && !is_node(planning, intent->value)))
-                decision_refuse(decision, "invalid", "\"%.60s\" is no value for %s on this host", intent->value, knob);
-        else if (!host_domain(planning->host, intent->object))
-                decision_refuse(decision, "unknown-object", "there is no domain %.100s", intent->object);
-        else if (pattern_matches(planning->rules->banned_domains, intent->object))
-                decision_refuse(decision, "banned", "domain %.100s is banned by [bans] domains and is never touched", intent->object);
-        else
-                return false;
-        return true;
-}
-
 static bool starts_with(const char *string, const char *prefix) {
         return strncmp(string, prefix, strlen(prefix)) == 0;
 }
@@ -244,8 +224,10 @@ static bool check_knob(const struct planning *planning, struct decision *decisio
                 return check_worker(planning, decision, knob);
         if (starts_with(knob, "unit."))
                 return check_unit(planning, decision, knob);
-        if (starts_with(knob, "domain."))
-                return check_domain(planning, decision, knob);
+        if (strcmp(knob, "vcpu.cpus") == 0 || strcmp(knob, "emulator.cpus") == 0 || strcmp(knob, "numatune.nodeset") == 0 || strcmp(knob, "cell.node") == 0) {
+                decision_refuse(decision, "invalid", "%s is set by the actions place, pin and bind-memory, which keep to the rules", knob);
+                return true;
+        }
         if (strcmp(knob, "irq.affinity") == 0 && !is_cpu_list(planning, intent->value)) {
                 decision_refuse(decision, "invalid", "\"%.60s\" is no value for %s on this host", intent->value, knob);
                 return true;

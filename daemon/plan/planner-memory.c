@@ -149,7 +149,9 @@ static int decision_node(const struct host *host, const struct decision *decisio
 /* What is backed off from: a grow or shrink of a node, or the change of one knob of one object. */
 static void intent_key(const struct host *host, const struct decision *decision, char *key, size_t size) {
         const char *knob = intent_knob_kind(&decision->intent);
-        if (knob)
+        if (intent_places_domain(&decision->intent))
+                change_key(key, size, PLACE_KEY, decision->intent.object);
+        else if (knob)
                 change_key(key, size, knob, decision->intent.object);
         else
                 change_key_node(key, size, intent_action_to_string(decision->intent.action), decision_node(host, decision));
@@ -196,12 +198,15 @@ void planner_report(struct planner *planner, const struct host *host, const stru
                 remember_backoff(planner, host, key, false);
                 return;
         }
-        bool structure = false;
+        bool structure = false, places = intent_places_domain(&decision->intent);
         for (size_t i = 0; i < decision->n_steps; i++) {
                 const struct step *step = &decision->steps[i];
                 if (step->result == STEP_UNCHANGED)
                         continue;
-                if (step->kind == STEP_UNIT_MOVE || step->kind == STEP_KNOB_SET) {
+                if (places)
+                        /* all of its vCPUs and its memory are one thing */
+                        remember_change(planner, host, key, rules->hold_usec);
+                else if (step->kind == STEP_UNIT_MOVE || step->kind == STEP_KNOB_SET) {
                         change_key(key, sizeof key, step->kind == STEP_UNIT_MOVE ? "unit.place" : step->knob, step->object);
                         remember_change(planner, host, key, rules->hold_usec);
                 } else

@@ -316,7 +316,9 @@ static int work_out(struct planning *planning, struct decision *decision, struct
 
         if (decision->verdict != VERDICT_PLANNED)
                 return 0;
-        if (knob)
+        if (intent_places_domain(&decision->intent))
+                change_key(claim->key, sizeof claim->key, PLACE_KEY, decision->intent.object);
+        else if (knob)
                 change_key(claim->key, sizeof claim->key, knob, decision->intent.object);
         else if (resolve_node(planning, decision, &node))
                 change_key_node(claim->key, sizeof claim->key, "cores", planning->host->nodes[node].topology->node);
@@ -337,6 +339,8 @@ static int work_out(struct planning *planning, struct decision *decision, struct
                 r = plan_shrink(planning, decision, node);
         else if (decision->intent.action == INTENT_MOVE)
                 r = plan_move(planning, decision);
+        else if (intent_places_domain(&decision->intent))
+                r = plan_place(planning, decision);
         else
                 r = plan_knob(planning, decision);
         if (r < 0)
@@ -407,6 +411,7 @@ int planner_plan(struct planner *planner, const struct host *host, const struct 
         fill_scratch(&planning);
         _cleanup_(plan_done) struct plan plan = { 0 };
         r = plan_all(&planning, intents, n_intents, &plan);
+        planning_place_done(&planning);
         if (r < 0)
                 return r;
         *ret = plan;

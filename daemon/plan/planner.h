@@ -17,6 +17,7 @@ struct planner_rules {
         unsigned min_cores_per_node, max_cores_per_node;
         hwloc_bitmap_t reserved_cpus;                    /* never I/O cores */
         bool use_isolated;                               /* may isolated CPUs become I/O cores: they are chosen first then */
+        bool vcpus_on_isolated;                          /* may isolated CPUs be given vCPUs */
         bool whole_physical_cores;                       /* an I/O core takes all SMT siblings: they must be free of VM-core duty too */
         unsigned max_devices_per_worker;                 /* 0 = no limit */
         unsigned max_moves_per_epoch;                    /* 0 = no limit */

@@ -106,6 +106,10 @@ unit_programs += tests/unit/test-placement-properties
 tests_unit_test_placement_properties_SOURCES = tests/unit/test-placement-properties.c $(placement_model)
 tests_unit_test_placement_properties_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_placement_properties_LDADD = libiocored.la $(CMOCKA_LIBS) $(HWLOC_LIBS)
+unit_programs += tests/unit/test-planner-placement
+tests_unit_test_planner_placement_SOURCES = tests/unit/test-planner-placement.c $(placement_model)
+tests_unit_test_planner_placement_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_planner_placement_LDADD = libiocored.la $(CMOCKA_LIBS) $(HWLOC_LIBS)
 endif
 
 if HAVE_CMOCKA

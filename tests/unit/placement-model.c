@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "placement-model.h"
 
+#include "daemon/host/cpu-list.h"
+
 #include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
