@@ -258,9 +258,12 @@ static void apply_answer(struct libvirt_state *state, const struct news *news) {
                 pin->polls = news->text;
                 pin->poll_max_ns = news->text ? strtoull(news->text, NULL, 10) : 0;
         } else {
-                /* what was given up has come to an end after all */
-                if (news->text)
-                        pin_set(state, known, pin, news->text, news->serial);
+                /* what was given up has come to an end after all; it is nobody's decision any more */
+                if (news->text) {
+                        string_set(&pin->value, news->text);
+                        pin->serial = news->serial;
+                        pin->touched = state->reserve_pending = true;
+                }
                 known_object(known, pin->kind, pin->number, object);
                 state->services->knob_changed(state->context, kind_of_pin(pin->kind), object);
         }

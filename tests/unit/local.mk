@@ -226,5 +226,10 @@ unit_programs += tests/unit/test-domain-xml
 tests_unit_test_domain_xml_SOURCES = tests/unit/test-domain-xml.c
 tests_unit_test_domain_xml_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_domain_xml_LDADD = libdomain-xml.la $(CMOCKA_LIBS)
+unit_programs += tests/unit/test-libvirt
+tests_unit_test_libvirt_SOURCES = tests/unit/test-libvirt.c tests/unit/fake-services.c tests/unit/fake-services.h
+tests_unit_test_libvirt_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(LIBVIRT_CFLAGS)
+tests_unit_test_libvirt_LDFLAGS = $(AM_LDFLAGS) -Wl,--no-as-needed $(LIBVIRT_LDFLAGS)
+tests_unit_test_libvirt_LDADD = liblibvirt-plugin.la libiocored.la $(CMOCKA_LIBS)
 endif
 endif
