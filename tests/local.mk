@@ -7,6 +7,7 @@ include tests/unit/local.mk
 include tests/policy/local.mk
 include tests/simfs/local.mk
 include tests/bus/local.mk
+include tests/libvirt/local.mk
 include tests/vm/local.mk
 include tests/fuzz/local.mk
 include tests/bench/local.mk

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "daemon/cleanup.h"
 #include "domain-xml.h"
@@ -31,7 +32,7 @@ static int n_host_cpus(virConnectPtr connection) {
         return virNodeGetCPUMap(connection, NULL, NULL, 0);
 }
 
-/* To be freed. *ret_n: bytes. */
+/* To be freed; NULL also when the host has not all of them. *ret_n: bytes. */
 static unsigned char *bytes_from_list(const char *list, int n_cpus, size_t *ret_n) {
         struct affinity_mask mask;
         size_t n = (size_t) VIR_CPU_MAPLEN(n_cpus);
@@ -40,8 +41,14 @@ static unsigned char *bytes_from_list(const char *list, int n_cpus, size_t *ret_
                 return NULL;
         unsigned char *bytes = calloc(n, 1);
         for (int cpu = 0; bytes && cpu < n_cpus; cpu++)
-                if (affinity_has(&mask, cpu))
+                if (affinity_has(&mask, cpu)) {
                         bytes[cpu / 8] |= (unsigned char) (1u << cpu % 8);
+                        CPU_CLR_S((size_t) cpu, sizeof mask.sets, mask.sets);
+                }
+        if (bytes && !affinity_is_empty(&mask)) {
+                free(bytes);
+                return NULL;
+        }
         *ret_n = n;
         return bytes;
 }
@@ -59,13 +66,14 @@ static int set_vcpu(const struct job *job, unsigned char *bytes, size_t n) {
         int r = virDomainPinVcpuFlags(job->domain, job->question->number, bytes, (int) n, VIR_DOMAIN_AFFECT_LIVE);
 
         if (r < 0) {
+                int error = refused(job);
                 /* The test driver knows the flag for none of its domains; for others "as it is" could mean the configuration of one that has just ended. */
                 const char *type = virConnectGetType(job->connection);
-                if (type && strcmp(type, "TEST") == 0)
-                        r = virDomainPinVcpu(job->domain, job->question->number, bytes, (int) n);
+                if (!type || strcasecmp(type, "test") != 0)
+                        return error;
+                if (virDomainPinVcpu(job->domain, job->question->number, bytes, (int) n) < 0)
+                        return refused(job);
         }
-        if (r < 0)
-                return refused(job);
         size_t n_maps = (size_t) job->question->number + 1;
         _cleanup_free_ unsigned char *maps = calloc(n_maps, n);
         if (!maps)
@@ -107,7 +115,7 @@ static int set_cpus(const struct job *job, int (*set)(const struct job *job, uns
                 return refused(job);
         _cleanup_free_ unsigned char *bytes = bytes_from_list(job->question->value, n_cpus, &n);
         if (!bytes) {
-                snprintf(job->text, IOCORE_VALUE_MAX, "not a list of CPUs");
+                snprintf(job->text, IOCORE_VALUE_MAX, "not a list of CPUs of this host, which has %d", n_cpus);
                 return -EINVAL;
         }
         return set(job, bytes, n);

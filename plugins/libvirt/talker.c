@@ -14,6 +14,9 @@
 /* From one attempt to connect to the next. */
 #define PAUSE_MIN_USEC (1000 * 1000ULL)
 #define PAUSE_MAX_USEC (30 * 1000 * 1000ULL)
+/* From one attempt to get more than looking rights to the next. */
+#define RIGHTS_MIN_USEC (30 * 1000 * 1000ULL)
+#define RIGHTS_MAX_USEC (600 * 1000 * 1000ULL)
 /* A libvirt that does not answer for five seconds is gone: one question a second, four in vain. */
 #define KEEPALIVE_INTERVAL 1
 #define KEEPALIVE_COUNT 4
@@ -23,6 +26,8 @@ struct talker {
         virConnectPtr connection; /* NULL: none */
         int events[EVENTS_MAX];
         uint64_t pause_usec, next_attempt_usec;
+        bool writable;
+        uint64_t rights_pause_usec, next_rights_usec; /* while it is not writable */
 };
 
 /* --- errors */
@@ -264,18 +269,32 @@ static void on_close(virConnectPtr connection, int reason, void *userdata) {
         talk_unlock(talk);
 }
 
+/* Nobody is there to be asked for a password. */
+static virConnectAuth no_questions = { .credtype = NULL, .ncredtype = 0, .cb = NULL, .cbdata = NULL };
+
 /* NULL: neither may be had. */
 static virConnectPtr open_connection(struct talk *talk, bool *ret_writable, char *ret_read_only, char *ret_trouble, size_t size) {
-        static virConnectAuth no_questions = { .credtype = NULL, .ncredtype = 0, .cb = NULL, .cbdata = NULL };
-
         virConnectPtr connection = virConnectOpenAuth(talk->uri, &no_questions, 0);
         *ret_writable = connection;
-        if (connection || libvirt_error(ret_trouble, size) != -EACCES)
+        if (connection)
                 return connection;
+        /* libvirt has a dozen errors for rights that are missing (a polkit that is not there is one of D-Bus): whatever it is, looking may be allowed. */
+        (void) libvirt_error(ret_trouble, size);
         connection = virConnectOpenAuth(talk->uri, &no_questions, VIR_CONNECT_RO);
         if (connection)
                 snprintf(ret_read_only, size, "%s", ret_trouble);
         return connection;
+}
+
+/* Rights may be given while it runs, and a libvirt that was just starting refuses more than it does later. */
+static void try_rights(struct talker *talker) {
+        talker->next_rights_usec = talk_now() + talker->rights_pause_usec;
+        talker->rights_pause_usec = talker->rights_pause_usec * 2 > RIGHTS_MAX_USEC ? RIGHTS_MAX_USEC : talker->rights_pause_usec * 2;
+        virConnectPtr connection = virConnectOpenAuth(talker->talk->uri, &no_questions, 0);
+        if (!connection)
+                return;
+        (void) virConnectClose(connection);
+        on_close(talker->connection, VIR_CONNECT_CLOSE_REASON_CLIENT, talker->talk);
 }
 
 static void set_connected(struct talk *talk, virConnectPtr connection, bool writable, const char *read_only) {
@@ -318,15 +337,16 @@ static void wait_longer(struct talker *talker) {
 
 static void connect_now(struct talker *talker) {
         char trouble[IOCORE_REASON_MAX] = "", read_only[IOCORE_REASON_MAX] = "";
-        bool writable;
 
-        talker->connection = open_connection(talker->talk, &writable, read_only, trouble, sizeof trouble);
+        talker->connection = open_connection(talker->talk, &talker->writable, read_only, trouble, sizeof trouble);
         if (!talker->connection) {
                 set_away(talker->talk, trouble);
                 wait_longer(talker);
                 return;
         }
-        set_connected(talker->talk, talker->connection, writable, read_only);
+        set_connected(talker->talk, talker->connection, talker->writable, read_only);
+        talker->rights_pause_usec = RIGHTS_MIN_USEC;
+        talker->next_rights_usec = talk_now() + RIGHTS_MIN_USEC;
         (void) virConnectRegisterCloseCallback(talker->connection, on_close, talker->talk, NULL);
         (void) virConnectSetKeepAlive(talker->connection, KEEPALIVE_INTERVAL, KEEPALIVE_COUNT);
         /* first the events, then the list: nothing is missed */
@@ -373,6 +393,8 @@ static void turn(struct talker *talker) {
                 look_by_uuid(talker, uuid);
         else if (due && !talker->connection)
                 connect_now(talker);
+        else if (due && !talker->writable && talk_now() >= talker->next_rights_usec)
+                try_rights(talker);
         else if (due && list_all(talker) < 0)
                 on_close(talker->connection, VIR_CONNECT_CLOSE_REASON_ERROR, talk);
         call_end(&talk->talker);

@@ -2,7 +2,7 @@
 # A real libvirtd of our own, in namespaces that end with the script: its files are on tmpfs, its taps in a network of its own, its QEMUs in the tree of processes that goes away.
 # Only control groups stay behind, and are removed by their names. Sets $work, $tag (in the name of each domain).
 
-libvirtd_pid=
+libvirtd_pid= bus_pid= listener_pids=
 
 # Run the script again in namespaces: enter "$0"
 enter() {
@@ -106,14 +106,16 @@ END
 
 # --- iocored and its bus
 
-start_bus_and_daemon() {
+start_bus() {
   mkdir -p "$work/policies"
+  chmod 755 "$work" # one test runs iocored as nobody
   cat >"$work/bus.conf" <<END
 <!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig><type>system</type><listen>unix:path=$work/bus</listen><auth>EXTERNAL</auth>
 <policy context="default"><allow own="*"/><allow user="*"/><allow send_destination="*"/><allow receive_sender="*"/></policy></busconfig>
 END
   dbus-daemon --config-file="$work/bus.conf" --nofork --nopidfile >>"$work/bus.log" 2>&1 &
+  bus_pid=$!
   wait_until 10 test -S "$work/bus" || return 1
   export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$work/bus
 }
@@ -154,5 +156,51 @@ stop_daemon() {
 }
 
 ctl() { timeout 10 "$BUILD/iocorectl" "$@"; }
+# end_all: the namespace ends what is left, too
+end_all() {
+  stop_daemon
+  local domain
+  for domain in $(timeout 10 virsh -q -c qemu:///system list --name 2>/dev/null); do
+    timeout 10 virsh -q -c qemu:///system destroy "$domain" >/dev/null 2>&1
+  done
+  stop_libvirtd
+}
+
 epoch() { ctl status --json | jq .epoch; }
 past_epoch() { [ "$(epoch)" -gt "$1" ]; }
+
+# --- what iocored knows
+
+domains() { ctl status --json >/dev/null && busctl --system --json=short call org.iocore1 /org/iocore1 org.iocore1.Manager GetState as 1 domains | jq -c '.data[0] | fromjson | .domains'; }
+# domain NAME FILTER: of the domain in the model
+domain() { domains | jq -r --arg name "$1" ".[] | select(.name == \$name) | $2"; }
+# domain_is NAME FILTER VALUE
+domain_is() { [ "$(domain "$1" "$2")" = "$3" ]; }
+
+# run_of NAME: the object of the knobs of the domain as it runs: UUID.START
+run_of() {
+  local pid
+  pid=$(cat "/run/libvirt/qemu/$1.pid") || return 1
+  printf '%s.%s\n' "$(v domuuid "$1" | head -1)" "$(sed 's/.*) //' "/proc/$pid/stat" | cut -d' ' -f20)"
+}
+
+# allowed_cpus NAME COMM: the CPUs of the domain's thread of that name, as the kernel has them
+allowed_cpus() {
+  local task pid
+  pid=$(cat "/run/libvirt/qemu/$1.pid") || return 1
+  for task in "/proc/$pid/task"/*; do
+    case $(cat "$task/comm") in
+    $2) awk '/^Cpus_allowed_list:/ { print $2 }' "$task/status"; return ;;
+    esac
+  done
+  return 1
+}
+# set_knob KIND OBJECT VALUE: asks, and waits for what becomes of it. Sets $decision.
+decision=
+set_knob() {
+  decision=$(ctl set "$1" "$2" "$3" --json | jq .decision) || return 1
+  wait_until 10 decision_ended "$decision"
+}
+decision_ended() { [ "$(ctl why "$1" --json | jq -r .verdict)" != in-progress ]; }
+verdict() { ctl why "$decision" --json | jq -r .verdict; }
+vcpu_pin() { v vcpupin "$1" "$2" | awk '{ print $2 }'; }

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# libvirtd that is killed, or hangs.
+
+# lateness SECONDS: how late each epoch of so long began, in microseconds, sorted
+lateness() {
+  local end=$((SECONDS + $1)) last=0 now late
+  while [ "$SECONDS" -lt "$end" ]; do
+    read -r now late < <(busctl --system --json=short get-property org.iocore1 /org/iocore1 org.iocore1.Manager Epoch LastLateUSec | jq -s -r '[.[].data] | @tsv')
+    [ "$now" = "$last" ] || echo "$late"
+    last=$now
+  done | sort -n
+}
+
+# distribution NAME FILE
+distribution() {
+  local n
+  n=$(wc -l <"$2")
+  diag "$1: $n epochs, late by $(sed -n "$(((n + 1) / 2))p" "$2") us (median), $(sed -n "$((n * 9 / 10 + 1))p" "$2") us (9 of 10), $(tail -1 "$2") us (most)"
+}
+median() { sed -n "$((($(wc -l <"$1") + 1) / 2))p" "$1"; }
+most() { tail -1 "$1"; }
+
+is_connected() { ctl status | grep -q "libvirt: qemu:///system, "; }
+is_away() { ctl status | grep -q "does not answer"; }
+times_told() { grep -c "libvirt does not answer" "$work/iocored.log"; }
+
+test_away() {
+  local before c=$tag-c run decision
+  lateness 6 >"$work/late.healthy"
+
+  # killed in the middle of a plan
+  before=$(times_told)
+  run=$(run_of "$c")
+  stop_libvirtd KILL
+  wait_until 10 is_away
+  ok $? "that libvirtd was killed is noticed"
+  is "$(domain "$c" .state)" running "its domains stay in the model"
+  is "$(times_told)" $((before + 1)) "told once"
+  ctl set vcpu.cpus "$run.0" 0 >"$work/output" 2>&1
+  isnt_zero $? "nothing can be set meanwhile" || diag "$(cat "$work/output")"
+  kill "$(cat "/run/libvirt/qemu/$tag-d.pid")"
+  start_libvirtd
+  ok $? "libvirtd starts again"
+  wait_until 10 is_connected
+  ok $? "iocored is connected again"
+  wait_until 10 domain_is "$tag-d" .state ""
+  ok $? "a domain that ended meanwhile is gone" || diag "$(domains)"
+  is "$(domain "$c" .state)" running "the others run"
+  set_knob vcpu.cpus "$run.0" 0
+  is "$(vcpu_pin "$c" 0)" 0 "and can be pinned again, under the same name"
+
+  # in the middle of a plan: asked for, and libvirtd cannot answer
+  kill -STOP "$libvirtd_pid"
+  ctl set vcpu.cpus "$run.1" 1 --json >"$work/asked" 2>&1
+  stop_libvirtd KILL
+  start_libvirtd
+  wait_until 10 is_connected
+  decision=$(jq -r .decision "$work/asked")
+  wait_until 40 decision_ended "$decision"
+  ok $? "a plan in whose middle libvirtd is killed comes to an end: $(ctl why "$decision" --json | jq -r .verdict)" || diag "$(ctl why "$decision")"
+  wait_until 10 pin_is_what_is_told "$decision" "$c"
+  ok $? "and what it says is what is there" || diag "$(ctl why "$decision"; v vcpupin "$c")"
+
+  # stopped
+  before=$(times_told)
+  kill -STOP "$libvirtd_pid"
+  lateness 9 >"$work/late.stopped"
+  is_away
+  ok $? "a libvirtd that is stopped is noticed within nine seconds"
+  is "$(times_told)" $((before + 1)) "told once"
+  is "$(domain "$c" .state)" running "its domains stay in the model"
+  distribution "libvirtd healthy" "$work/late.healthy"
+  distribution "libvirtd stopped" "$work/late.stopped"
+  [ "$(wc -l <"$work/late.stopped")" -ge 45 ] && [ "$(median "$work/late.stopped")" -le $(($(median "$work/late.healthy") + 10000)) ] &&
+    [ "$(most "$work/late.stopped")" -le $(($(most "$work/late.healthy") + 90000)) ]
+  ok $? "epochs go on, and are no later than with one that works"
+  kill -CONT "$libvirtd_pid"
+  wait_until 40 is_connected
+  ok $? "when it goes on, so does iocored"
+}
+
+# Pinned when it is done, as before when it failed.
+pin_is_what_is_told() {
+  local pin
+  pin=$(vcpu_pin "$2" 1)
+  case $(ctl why "$1" --json | jq -r .verdict) in
+  done) [ "$pin" = 1 ] ;;
+  *) [ "$pin" = "$(all_cpus)" ] ;;
+  esac
+}

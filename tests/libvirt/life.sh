@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Domains come, pause, change and go: the model follows within an epoch of libvirt's event.
+
+# Who told when: libvirt's own client and iocored's signals, on the same clock.
+start_listening() {
+  busctl --system monitor --json=short --match "type='signal',interface='org.iocore1.Manager',member='Event'" >"$work/signals" 2>/dev/null &
+  listener_pids="$!"
+  stdbuf -oL virsh -c qemu:///system event --all --loop --timestamp >"$work/events" 2>/dev/null &
+  listener_pids="$listener_pids $!"
+  # both listen when an event that is made for that has come
+  wait_until 10 test_event_is_heard
+}
+
+test_event_is_heard() {
+  domain_xml "$tag-heard" >"$work/heard.xml"
+  v define "$work/heard.xml" && v undefine "$tag-heard"
+  grep -q Defined "$work/events" && grep -q domain-added "$work/signals"
+}
+
+stop_listening() {
+  kill $listener_pids 2>/dev/null
+  wait $listener_pids 2>/dev/null
+}
+
+# libvirt's events as "KIND DOMAIN MILLISECONDS"
+libvirt_events() {
+  sed -n "s/^\([0-9-]*\) \([0-9:]*\)\.\([0-9]*\)+0000: event '\([a-z-]*\)' for domain '\([^']*\)': *\([A-Za-z]*\).*/\1 \2 \3 \4 \5 \6/p" "$work/events" |
+    while read -r day time msec event name detail; do
+      case $event/$detail in
+      lifecycle/Started | lifecycle/Suspended | lifecycle/Resumed | lifecycle/Stopped) event=domain-$(tr '[:upper:]' '[:lower:]' <<<"$detail") ;;
+      device-added/* | device-removed/*) event=domain-$event ;;
+      metadata-change/*) event=domain-metadata ;;
+      *) continue ;;
+      esac
+      echo "$event $name $(($(date -u -d "$day $time" +%s) * 1000 + 10#$msec))"
+    done
+}
+
+our_events() {
+  jq -r '"\(.payload.data[0]) \(.payload.data[1]) \(."timestamp-realtime" / 1000 | floor)"' "$work/signals"
+}
+
+# The Nth of a kind of a domain on one side is the Nth on the other: "KIND DOMAIN DELAY", DELAY none when there is none
+delays() {
+  awk 'NR == FNR { ours[$1 " " $2, ++n[$1 " " $2]] = $3; next }
+    { key = $1 " " $2; delay = ours[key, ++m[key]]; print key, delay == "" ? "none" : delay - $3 }' <(our_events) <(libvirt_events)
+}
+
+# follows WHAT FILTER VALUE COMMAND...: after the command the model has the value, soon
+follows() {
+  local what=$1 filter=$2 value=$3
+  shift 3
+  "$@" >"$work/output" 2>&1 || { ok 1 "$what"; diag "$(cat "$work/output")"; return 1; }
+  wait_until 5 domain_is "$tag-a" "$filter" "$value"
+  ok $? "$what" || diag "$(domain "$tag-a" .)"
+}
+
+write_devices() {
+  truncate -s 1M "$work/disk.img"
+  cat >"$work/interface.xml" <<END
+<interface type='ethernet'><model type='virtio'/><target dev='$tag-hot'/><alias name='ua-interface'/></interface>
+END
+  # QEMU takes a USB device away without asking the guest
+  cat >"$work/disk.xml" <<END
+<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='$work/disk.img'/><target dev='sda' bus='usb'/><alias name='ua-disk'/></disk>
+END
+}
+
+start_others() {
+  local name
+  for name in b c d; do
+    domain_xml "$tag-$name" >"$work/$name.xml"
+  done
+  v define "$work/b.xml"
+  v start "$tag-b" && v create "$work/c.xml" && v create "$work/d.xml" || return 1
+  for name in b c d; do
+    wait_until 10 domain_is "$tag-$name" .state running || return 1
+  done
+}
+test_life() {
+  local a=$tag-a late all
+  start_listening
+  ok $? "libvirt's client and ours hear of domains" || return
+  write_devices
+  domain_xml "$a" >"$work/a.xml"
+  follows "a domain that is defined is known, and shut off" .state shutoff v define "$work/a.xml"
+  follows "one that is started runs" .state running v start "$a"
+  wait_until 5 domain_is "$a" .pid "$(cat "/run/libvirt/qemu/$a.pid")"
+  ok $? "its process is known" || diag "$(domain "$a" .)"
+  is "$(domain "$a" .vcpus)" 2 "so are its two vCPUs"
+  follows "one that is suspended is paused" .state paused v suspend "$a"
+  follows "one that is resumed runs" .state running v resume "$a"
+  holds "an interface can be plugged in" v attach-device "$a" "$work/interface.xml"
+  holds "so can a disk" v attach-device "$a" "$work/disk.xml"
+  holds "and be taken out" v detach-device "$a" "$work/disk.xml"
+  holds "its owner writes metadata" v metadata "$a" --uri https://iocore.org/xmlns/domain/1 --key iocore --set "<iocore class='latency'/>" --live --config
+  follows "one that is saved is shut off" .state shutoff v save "$a" "$work/save"
+  follows "one that is restored runs" .state running v restore "$work/save"
+  holds "three more domains start, and run in the model" start_others
+  follows "one that is destroyed is shut off" .state shutoff v destroy "$a"
+  follows "and starts again" .state running v start "$a"
+  wait_until 5 all_told
+  delays >"$work/delays"
+  stop_listening
+  is "$(grep -c none "$work/delays")" 0 "each event of libvirt's is told by iocored" || diag "$(cat "$work/delays")"
+  all=$(awk '{ print $3 }' "$work/delays" | sort -n)
+  late=$(tail -1 <<<"$all")
+  diag "from libvirt's event to iocored's signal: $(wc -l <<<"$all") events, least $(head -1 <<<"$all") ms, median $(sed -n "$((($(wc -l <<<"$all") + 1) / 2))p" <<<"$all") ms, most $late ms"
+  # an epoch, and what a busy machine makes of one
+  [ "$late" -le 200 ]
+  ok $? "none later than an epoch of 100 ms, and 100 ms for a busy machine" || diag "$(cat "$work/delays")"
+}
+all_told() { ! delays | grep -q none; }
