@@ -189,9 +189,8 @@ int vhost_reserve(void *userdata, iocore_want want, void *want_userdata) {
         bool active = !affinity_is_empty(&cores);
         if (active && !guests->active) {
                 /* Nobody looked for a while. */
-                guests->search = guests->pending = true;
-                for (size_t i = 0; i < guests->n; i++)
-                        guests->guests[i]->changed = true;
+                guests->pending = true;
+                guests_change_all(state);
         }
         guests->active = active;
         if (!active && guests->n_reserved == 0 && !state->widenings)
