@@ -101,6 +101,10 @@ static bool service_in_haste(struct iocore_context *context) {
         return context->host->in_haste;
 }
 
+static uint64_t service_scan_interval(struct iocore_context *context) {
+        return context->config->scan_usec;
+}
+
 const struct iocore_services plugin_services = {
         .size = sizeof(struct iocore_services),
         .open_path = service_open_path,
@@ -127,4 +131,5 @@ const struct iocore_services plugin_services = {
         .cpu_pinned = service_cpu_pinned,
         .cpu_is_io_core = service_cpu_is_io_core,
         .in_haste = service_in_haste,
+        .scan_interval = service_scan_interval,
 };

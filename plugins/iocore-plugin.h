@@ -200,6 +200,8 @@ struct iocore_services {
         /* Do epochs run, so that a hand that has to wait for somebody else may do so for 100 ms at most? Otherwise (at the start, at the end, in iocored --restore)
          * two seconds are better spent than given up. */
         bool (*in_haste)(struct iocore_context *context);
+        /* How long it is from one scan to the next, at most, in microseconds, as it is configured now. */
+        uint64_t (*scan_interval)(struct iocore_context *context);
 };
 
 /* What the daemon makes of somebody else's change of a knob, see foreign-changes in iocored.conf(5). */

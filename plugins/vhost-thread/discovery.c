@@ -186,7 +186,7 @@ void vhost_describe(void *userdata, void (*say)(void *userdata, const char *key,
         char text[IOCORE_REASON_MAX + 64], value[16];
 
         if (!state->connector)
-                snprintf(text, sizeof text, "a scan every second (process connector: %s)", state->no_connector);
+                snprintf(text, sizeof text, "a scan every %g s (process connector: %s)", (double) state->services->scan_interval(state->context) / 1e6, state->no_connector);
         else if (state->n_lost > 0)
                 snprintf(text, sizeof text, "process connector (events were lost %u times, and all of /proc was looked at)", state->n_lost);
         else

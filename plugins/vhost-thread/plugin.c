@@ -176,7 +176,8 @@ static int vhost_open(const struct iocore_services *services, struct iocore_cont
         if (!wanted)
                 snprintf(no_connector, sizeof no_connector, "switched off");
         else if (own && connector_open(&connector, no_connector, sizeof no_connector) < 0)
-                services->log(context, LOG_NOTICE, "New workers are found by a scan every second; process connector: %s", no_connector);
+                services->log(context, LOG_NOTICE, "New workers are found by a scan every %g s; process connector: %s", (double) services->scan_interval(context) / 1e6,
+                              no_connector);
         int r = vhost_open_connected(services, context, own ? &affinity_of_the_kernel : &affinity_refused, connector, no_connector, ret_state, ret_reason, size);
         if (r == 0 && own) {
                 struct vhost_state *state = *ret_state;

@@ -32,6 +32,7 @@ struct iocore_context {
         unsigned n_pinned[FAKE_CPUS_MAX];  /* what cpu_pinned() was told */
         unsigned n_told, n_knobs_changed;
         bool in_haste;               /* what in_haste() says */
+        uint64_t scan_usec;          /* what scan_interval() says; 0: a second */
         char last_told[512];         /* "KIND OBJECT: TEXT" */
         char last_knob_changed[256]; /* "KIND OBJECT" */
 };

@@ -360,7 +360,7 @@ static void a_connector_that_fails_is_replaced_by_scans(void **test_state) {
         assert_string_equal(described(fixture, "discovery"), "process connector");
         tell_error(fixture, -ENOTCONN);
         assert_int_equal(announced(fixture), -ENOTCONN);
-        assert_string_equal(described(fixture, "discovery"), "a scan every second (process connector: Transport endpoint is not connected)");
+        assert_string_equal(described(fixture, "discovery"), "a scan every 1 s (process connector: Transport endpoint is not connected)");
         put_kernel_thread(fixture, 120, "vhost-100", 1234);
         assert_int_equal(announced(fixture), 0);
         scan(fixture, false);
@@ -370,7 +370,7 @@ static void a_connector_that_fails_is_replaced_by_scans(void **test_state) {
 static void it_is_said_how_workers_are_found_and_what_they_are(void **test_state) {
         struct fixture *fixture = *test_state;
         open_plugin(fixture, NULL);
-        assert_string_equal(described(fixture, "discovery"), "a scan every second (process connector: not asked for)");
+        assert_string_equal(described(fixture, "discovery"), "a scan every 1 s (process connector: not asked for)");
         assert_string_equal(described(fixture, "workers"), "none yet");
         assert_string_equal(described(fixture, "fork_from_owner_default"), "");
         put_kernel_thread(fixture, 120, "vhost-100", 1234);
@@ -394,7 +394,9 @@ static void the_connector_can_be_switched_off(void **test_state) {
         assert_string_equal(reason, "option connector: \"perhaps\" is neither yes nor no");
         assert_null(fixture->state);
         assert_int_equal(open_with(fixture, (const char *const[]) { "connector", "no", NULL }, reason), 0);
-        assert_string_equal(described(fixture, "discovery"), "a scan every second (process connector: switched off)");
+        assert_string_equal(described(fixture, "discovery"), "a scan every 1 s (process connector: switched off)");
+        fixture->context->scan_usec = 250000; /* as a reload may change it */
+        assert_string_equal(described(fixture, "discovery"), "a scan every 0.25 s (process connector: switched off)");
 }
 
 /* --- what is hidden */
