@@ -191,7 +191,8 @@ struct iocore_services {
          * empty text. Kinds in use: "not-isolated" (something of a guest stays on an I/O core), "blocked" (a unit cannot go where it should), "discovery". */
         void (*tell)(struct iocore_context *context, const char *kind, const char *object, const char *text);
         /* The knob of this object has no longer the value that was set last: somebody else changed it. The daemon compares, tells, and treats the object as
-         * foreign-changes says. To be called from scan() or announced(), not from a knob's own functions. */
+         * foreign-changes says. Also to be called when what a set() had given up waiting for has come about, or may be tried again: a want that was refused is otherwise
+         * tried again only after a pause, which doubles. To be called from scan() or announced(), not from a knob's own functions. */
         void (*knob_changed)(struct iocore_context *context, const char *kind, const char *object);
         /* How many threads of guests are bound by hand to CPU alone, so that it cannot be freed of them. -EINVAL: no such CPU. */
         int (*cpu_pinned)(struct iocore_context *context, int cpu, unsigned n_threads);

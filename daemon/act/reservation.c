@@ -116,6 +116,16 @@ static void remember_refusal(struct actor *actor, const char *kind, const char *
                 actor->on_refused(actor->userdata, kind, object, value, error, unannounced);
 }
 
+void reservation_look_again(struct reservation *reservation, const char *kind, const char *object, const char *live) {
+        struct memory *memory = find_memory(reservation, kind, object);
+        if (!memory || !memory->value)
+                return;
+        if (strcmp(memory->value, live) == 0)
+                forget(reservation, kind, object);
+        else
+                memory->retry_usec = 0;
+}
+
 int want_begin(struct actor *actor, const char *kind, const char *object, const char *value, struct hand *ret, char *live) {
         const struct memory *memory = find_memory(actor->reservation, kind, object);
         if (memory && !memory->value)

@@ -124,7 +124,10 @@ tests_unit_test_reservation_LDADD = libiocored.la $(CMOCKA_LIBS)
 endif
 
 if HAVE_CMOCKA
-unit_programs += tests/unit/test-slices tests/unit/test-systemd
+unit_programs += tests/unit/test-slices tests/unit/test-systemd tests/unit/test-systemd-request
+tests_unit_test_systemd_request_SOURCES = tests/unit/test-systemd-request.c plugins/systemd/connection.c plugins/systemd/connection-private.h
+tests_unit_test_systemd_request_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_systemd_request_LDADD = libsystemd-slices.la $(CMOCKA_LIBS) -lpthread
 tests_unit_test_slices_SOURCES = tests/unit/test-slices.c
 tests_unit_test_slices_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_slices_LDADD = libsystemd-slices.la $(CMOCKA_LIBS)
