@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "cleanup.h"
+#include "daemon/clock.h"
 #include "plugins/common/file-io.h"
 #include "proc-visibility.h"
 #include "search.h"
@@ -18,12 +19,6 @@ enum {
         /* and not for more than a twentieth of the time: anybody can have ten thousand threads, and make events get lost by making more. */
         LOOK_EVERYWHERE_SHARE = 20,
 };
-
-static uint64_t monotonic_usec(void) {
-        struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (uint64_t) now.tv_sec * 1000000u + (uint64_t) now.tv_nsec / 1000u;
-}
 
 static void remember_young(struct vhost_state *state, pid_t id, int looks) {
         for (size_t i = 0; i < state->n_young; i++)

@@ -6,20 +6,15 @@
 #include <time.h>
 
 #include "cleanup.h"
+#include "daemon/clock.h"
 #include "cpuset.h"
 #include "plugins/common/file-io.h"
 #include "vhost-thread.h"
 
 enum {
         STATUS_FILE_MAX = 16384,
-        BLOCKED_SECONDS = 600, /* what kept a worker away, other than its cpuset, is tried again so often: it costs a decision that fails */
+        BLOCKED_USEC = 600000000, /* what kept a worker away, other than its cpuset, is tried again so often: it costs a decision that fails */
 };
-
-static time_t monotonic_seconds(void) {
-        struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return now.tv_sec;
-}
 
 /* The thread that a unit's id names, if it is still that one. */
 static int find_object(struct vhost_state *state, const char *object, struct vhost_thread **ret) {
@@ -98,11 +93,11 @@ static void tell_blocked(struct vhost_state *state, struct vhost_thread *thread,
         thread->told_blocked = true;
         thread->unit->blocked = true;
         thread->blocked_cpuset = cpuset_mark(state, thread->id);
-        thread->blocked_since = monotonic_seconds();
+        thread->blocked_since = monotonic_usec();
 }
 
 void vhost_refresh_blocked(struct vhost_state *state, struct vhost_thread *thread) {
-        if (thread->unit->blocked && (monotonic_seconds() - thread->blocked_since >= BLOCKED_SECONDS || cpuset_mark(state, thread->id) != thread->blocked_cpuset))
+        if (thread->unit->blocked && (monotonic_usec() - thread->blocked_since >= BLOCKED_USEC || cpuset_mark(state, thread->id) != thread->blocked_cpuset))
                 thread->unit->blocked = false;
 }
 

@@ -42,7 +42,7 @@ struct vhost_thread {
         /* what iocored set last */
         bool told_cpuset;    /* that its cpuset cannot be widened */
         uint64_t blocked_cpuset; /* cpuset_mark() when unit->blocked was set */
-        time_t blocked_since;    /* s of the monotonic clock */
+        uint64_t blocked_since;  /* usec of the monotonic clock */
         bool is_set;         /* it is bound to an I/O core, and nobody else changed that */
         unsigned n_resets, n_pause; /* as in struct guest_thread */
         uint64_t cpuset;     /* cpuset_mark() when it was set */
