@@ -290,7 +290,7 @@ struct iocore_plugin {
         /* Called at the begin of each epoch, before sampling: adds and removes what has announced itself since. Must cost next to nothing when nothing did.
          * > 0: something came or went; 0; -errno: from now on only scan() is to be relied on. Optional. */
         int (*announced)(void *state);
-        /* Before `unit` is put onto the I/O core `cpu`: asks for what else must be set first so that it can go there (its cpuset). Optional. */
+        /* Before `unit` is put onto the I/O core `cpu`, or, with IOCORE_CPU_ANY, goes home: asks for what else must be set first so that it can go there (its cpuset). Optional. */
         int (*prepare)(void *state, const struct iocore_unit *unit, int cpu, iocore_want want, void *userdata);
         /* Asks, with the set of I/O cores as it is now, for each knob that has not the value it should have so that nothing but units runs on an I/O core, and
          * that what was kept off gets its CPUs back when one is no I/O core any more. Called after each change of the set and after each scan; when nothing is to be done it

@@ -225,6 +225,15 @@ int reservation_settle(struct actor *actor, const char *source, struct reservati
         return error;
 }
 
+void reservation_prepare_home(struct actor *actor, const struct hand *hand) {
+        const struct iocore_plugin *plugin = hand->instance->plugin;
+        struct reservation_report report = { 0 };
+        struct settling settling = { actor, hand->source, &report };
+        /* A mere restore has put back what was set before it comes to units. */
+        if (plugin->prepare && actor->reservation)
+                (void) plugin->prepare(hand->instance->state, &hand->unit->pub, IOCORE_CPU_ANY, settle_one, &settling);
+}
+
 /* --- */
 
 struct pruning {

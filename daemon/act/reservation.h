@@ -38,6 +38,9 @@ void reservation_set_manual(struct reservation *reservation, const char *kind, c
 /* The object has `live` now, whoever made it so: what was refused is tried again at once when it is asked for next, and forgotten when it has come true. */
 void reservation_look_again(struct reservation *reservation, const char *kind, const char *object, const char *live);
 
+/* Before a unit goes home: lets its plugin ask for what must be set so that it can, with hand->source in the journal. Failures show when it goes. */
+void reservation_prepare_home(struct actor *actor, const struct hand *hand);
+
 /*
  * The two halves of carrying out one want; in between the caller sets it. want_begin(): 1: it is to be set, *ret is the way there and `live` (IOCORE_VALUE_MAX bytes) what it is
  * now; 0: it is so already; -EALREADY: refused a short while ago; -ESTALE: somebody else's; -ENOENT, -ENODEV, -ESRCH: the object is gone; other errors have been told as refused.

@@ -192,6 +192,8 @@ void vhost_describe(void *userdata, void (*say)(void *userdata, const char *key,
         describe_workers(state, text, sizeof text);
         say(say_userdata, "workers", text);
         say(say_userdata, "reservation", hands_describe(state));
+        partition_describe(state, text, sizeof text);
+        say(say_userdata, "reserved by", text);
 
         /* Linux 6.12.42 and 6.17 on: which of the two shapes new workers have, unless their owner chooses. */
         ssize_t length = file_read_path(state->services, state->context, "/sys/module/vhost/parameters/fork_from_owner_default", value, sizeof value);

@@ -41,6 +41,7 @@ static void forget(struct vhost_state *state, size_t index) {
         if (thread->worker)
                 state->services->worker_remove(state->context, thread->worker);
         closep(&thread->schedstat);
+        free(thread->home);
         free(thread);
         state->n_changes++;
 }

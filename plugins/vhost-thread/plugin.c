@@ -118,6 +118,8 @@ int vhost_open_connected(const struct iocore_services *services, struct iocore_c
         else
                 r = read_patterns(services, context, &state->patterns, ret_reason, size);
         if (r >= 0)
+                r = partition_open(state, ret_reason, size);
+        if (r >= 0)
                 r = hands_open(state);
         if (r >= 0 && (r = vhost_scan(state, true)) < 0)
                 snprintf(ret_reason, size, "/proc: %s", strerror(-r));

@@ -179,8 +179,7 @@ void vhost_core_mask(const struct vhost_state *state, struct affinity_mask *ret)
                         CPU_SET_S((size_t) cpu, sizeof ret->sets, ret->sets);
 }
 
-int vhost_reserve(void *userdata, iocore_want want, void *want_userdata) {
-        struct vhost_state *state = userdata;
+static int reserve_guests(struct vhost_state *state, iocore_want want, void *want_userdata) {
         struct guests *guests = &state->guests;
         struct affinity_mask cores;
         const struct asking asking = { .state = state, .cores = &cores, .want = want, .userdata = want_userdata };
@@ -203,4 +202,14 @@ int vhost_reserve(void *userdata, iocore_want want, void *want_userdata) {
         for (size_t i = 0; i < guests->n && r >= 0; i++)
                 r = reserve_guest(&asking, guests->guests[i]);
         return r;
+}
+
+int vhost_reserve(void *userdata, iocore_want want, void *want_userdata) {
+        struct vhost_state *state = userdata;
+
+        /* What holds CPUs gives them back first, and takes them last. */
+        int r = partition_before_guests(state, want, want_userdata);
+        if (r >= 0)
+                r = reserve_guests(state, want, want_userdata);
+        return r < 0 ? r : partition_after_guests(state, want, want_userdata);
 }
