@@ -188,7 +188,7 @@ struct iocore_services {
         /* Is CPU isolated by the administrator (isolcpus=, an isolated partition)? */
         bool (*cpu_isolated)(struct iocore_context *context, int cpu);
         /* Something that an administrator should hear of: logged and sent as an event, once for each (kind, object, text) until it is told otherwise with an
-         * empty text. Kinds in use: "not-isolated" (something of a guest stays on an I/O core), "blocked" (a unit cannot go where it should), "discovery". */
+         * empty text. Kinds in use: "not-isolated" (something of a guest stays on an I/O core), "blocked" (a unit cannot go where it should), "discovery", "partition". */
         void (*tell)(struct iocore_context *context, const char *kind, const char *object, const char *text);
         /* The knob of this object has no longer the value that was set last: somebody else changed it. The daemon compares, tells, and treats the object as
          * foreign-changes says. Also to be called when what a set() had given up waiting for has come about, or may be tried again: a want that was refused is otherwise
