@@ -101,12 +101,15 @@ static bool value_may_be_written_otherwise(const char *kind) {
         return strncmp(kind, "unit.", 5) != 0 && strncmp(kind, "worker.", 7) != 0 && strncmp(kind, "queue.", 6) != 0;
 }
 
-/* What was set before a unit's move may have changed what it has, to what it would have without iocored (a cpuset that has its CPUs again): that is where it returns to. */
-static int look_again(struct undo *undo, const struct hand *hand, char *live) {
+/* What was set before a unit's move may have changed what it has. Unless iocored had set that, it is what the unit would have without iocored (a cpuset has its CPUs again), and
+ * where it returns to. */
+static int look_again(struct run *run, struct undo *undo, const struct hand *hand, char *live) {
         int r = hand_get(hand, live);
-        char *before = r >= 0 ? strdup(live) : NULL;
+        if (r < 0 || hand_entry(run->actor, hand))
+                return r;
+        char *before = strdup(live);
         if (!before)
-                return r < 0 ? r : -ENOMEM;
+                return -ENOMEM;
         free(undo->before);
         undo->before = before;
         return 0;
@@ -134,7 +137,7 @@ static int set_knob(struct run *run, struct step *step, struct undo *undo, struc
         size_t n_prepared = run->n_prepared;
         r = value ? prepare(run, hand, step) : 0;
         if (r >= 0 && run->n_prepared > n_prepared)
-                r = look_again(undo, hand, live);
+                r = look_again(run, undo, hand, live);
         if (r >= 0 && value)
                 r = hand_set_journaled(run->actor, hand, live, value, set, &undo->changed);
         else if (r >= 0)

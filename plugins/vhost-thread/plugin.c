@@ -217,6 +217,7 @@ static const char *vhost_unavailable(void *userdata, const char *kind) {
 
 static const struct iocore_option options[] = {
         { "connector", "yes or no: may the process connector tell of new workers" },
+        { "partition", "no, root or isolated: are the I/O cores to be a cpuset partition of that kind" },
         { "patterns", "names of patterns for kernel threads of other drivers" },
         { "*.regex", "names of the kernel threads that a pattern is for" },
         { "*.kind", "kind of the device that a thread of a pattern serves" },
