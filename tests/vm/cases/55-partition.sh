@@ -21,7 +21,7 @@ bystander=$!
 names="one two 3c"
 
 read_partition() {
-  state= cpus=
+  state="" cpus=""
   read -r state 2> /dev/null < $partition/cpuset.cpus.partition
   read -r cpus 2> /dev/null < $partition/cpuset.cpus
 }
