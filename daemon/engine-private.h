@@ -64,7 +64,6 @@ struct engine {
         unsigned n_refusals; /* of wishes of plugins, since the epoch (or what a client asked for) began */
 };
 
-uint64_t monotonic_usec(void);
 void engine_tell(struct engine *engine, const char *kind, const char *object, const char *text);
 
 /* Carries out what may be carried out, logs and remembers. Takes the decision. *ret (may be NULL): its entry in the log. 0 or -ENOMEM. */

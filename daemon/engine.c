@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "daemon/act/reservation.h"
 #include "engine-private.h"
 #include "log.h"
@@ -14,12 +15,6 @@
 /* The epoch timer may be late by this share of an epoch: the kernel then groups wake-ups; never more than 1 ms. */
 #define TIMER_SLACK_DIVISOR 100
 #define TIMER_SLACK_MAX_USEC 1000
-
-uint64_t monotonic_usec(void) {
-        struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
-}
 
 void engine_tell(struct engine *engine, const char *kind, const char *object, const char *text) {
         if (engine->listener.event)

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "daemon/act/reservation.h"
 #include "engine-private.h"
 #include "log.h"

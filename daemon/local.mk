@@ -9,7 +9,7 @@ noinst_LTLIBRARIES += libiocored.la
 libiocored_la_SOURCES =
 libiocored_la_LIBADD = $(SYSTEMD_LIBS) $(HWLOC_LIBS) $(CJSON_LIBS) $(LUA_LIBS) $(INIH_LIBS) $(ZLIB_LIBS) -lm -ldl
 
-libiocored_la_SOURCES += daemon/cleanup.h daemon/log.h daemon/log.c daemon/root-path.h daemon/root-path.c daemon/text.h daemon/text.c
+libiocored_la_SOURCES += daemon/cleanup.h daemon/clock.h daemon/log.h daemon/log.c daemon/root-path.h daemon/root-path.c daemon/text.h daemon/text.c
 libiocored_la_SOURCES += daemon/config.h daemon/config.c daemon/config-values.h daemon/config-values.c daemon/config-file.h daemon/config-file.c
 libiocored_la_SOURCES += daemon/trusted-path.h daemon/trusted-path.c daemon/plugin-loader.h daemon/plugin-loader.c
 libiocored_la_SOURCES += daemon/plugin-services.h daemon/plugin-services.c daemon/plugin-options.h daemon/plugin-options.c

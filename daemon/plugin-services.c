@@ -101,6 +101,10 @@ static bool service_in_haste(struct iocore_context *context) {
         return context->host->in_haste;
 }
 
+static uint64_t service_scan_interval(struct iocore_context *context) {
+        return context->config->scan_usec;
+}
+
 /* --- domains */
 
 /* NULL: it is not this plugin's to say something about. */
@@ -182,6 +186,7 @@ const struct iocore_services plugin_services = {
         .cpu_pinned = service_cpu_pinned,
         .cpu_is_io_core = service_cpu_is_io_core,
         .in_haste = service_in_haste,
+        .scan_interval = service_scan_interval,
         .domain_set_vcpus = service_domain_set_vcpus,
         .domain_set_iothreads = service_domain_set_iothreads,
         .domain_set_cells = service_domain_set_cells,

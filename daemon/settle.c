@@ -33,7 +33,7 @@ void engine_hear_announcements(struct engine *engine) {
 
 /* --- notices */
 
-/* Somebody else changed it, or the kernel did and it is as it was set again, or it is gone. */
+/* Somebody else changed it, or the kernel did and it is as it was set again, or what was asked for came late, or it is gone. */
 static void look_at_changed_knob(struct engine *engine, const char *kind, const char *object) {
         char live[IOCORE_VALUE_MAX], set[IOCORE_VALUE_MAX];
         struct actor *actor = &engine->actor;
@@ -43,7 +43,12 @@ static void look_at_changed_knob(struct engine *engine, const char *kind, const 
                 return; /* it may be what was asked for: known when it answers */
         if (hand_find(actor, kind, object, &hand) < 0 || hand_get(&hand, live) < 0)
                 return;
+        reservation_look_again(engine->reservation, kind, object, live);
         const struct journal_entry *entry = hand_entry(actor, &hand);
+        if (entry && entry->pending_value && strcmp(live, entry->pending_value) == 0) {
+                (void) hand_settle(actor, &hand, live); /* what was asked for has come about late */
+                return;
+        }
         if (!entry || !entry->set_value)
                 return;
         _cleanup_free_ char *ours = strdup(entry->set_value);

@@ -241,10 +241,11 @@ struct iocore_services {
         /* Is CPU isolated by the administrator (isolcpus=, an isolated partition)? */
         bool (*cpu_isolated)(struct iocore_context *context, int cpu);
         /* Something that an administrator should hear of: logged and sent as an event, once for each (kind, object, text) until it is told otherwise with an
-         * empty text. Kinds in use: "not-isolated" (something of a guest stays on an I/O core), "blocked" (a unit cannot go where it should), "discovery". */
+         * empty text. Kinds in use: "not-isolated" (something of a guest stays on an I/O core), "blocked" (a unit cannot go where it should), "discovery", "partition". */
         void (*tell)(struct iocore_context *context, const char *kind, const char *object, const char *text);
         /* The knob of this object has no longer the value that was set last: somebody else changed it. The daemon compares, tells, and treats the object as
-         * foreign-changes says. To be called from scan() or announced(), not from a knob's own functions. */
+         * foreign-changes says. Also to be called when what a set() had given up waiting for has come about, or may be tried again: a want that was refused is otherwise
+         * tried again only after a pause, which doubles. To be called from scan() or announced(), not from a knob's own functions. */
         void (*knob_changed)(struct iocore_context *context, const char *kind, const char *object);
         /* How many threads of guests are bound by hand to CPU alone, so that it cannot be freed of them. -EINVAL: no such CPU. */
         int (*cpu_pinned)(struct iocore_context *context, int cpu, unsigned n_threads);
@@ -253,6 +254,8 @@ struct iocore_services {
         /* Do epochs run, so that a hand that has to wait for somebody else may do so for 100 ms at most? Otherwise (at the start, at the end, in iocored --restore)
          * two seconds are better spent than given up. */
         bool (*in_haste)(struct iocore_context *context);
+        /* How long it is from one scan to the next, at most, in microseconds, as it is configured now. */
+        uint64_t (*scan_interval)(struct iocore_context *context);
 
         /* What belongs to a domain: replaces what was said before; all is copied. 0; -EINVAL: an id twice, a CPU list that is none; -ENOMEM. */
         int (*domain_set_vcpus)(struct iocore_context *context, struct iocore_domain *domain, const struct iocore_vcpu *vcpus, size_t n);
@@ -360,7 +363,7 @@ struct iocore_plugin {
         /* Called at the begin of each epoch, before sampling: adds and removes what has announced itself since. Must cost next to nothing when nothing did.
          * > 0: something came or went; 0; -errno: from now on only scan() is to be relied on. Optional. */
         int (*announced)(void *state);
-        /* Before `unit` is put onto the I/O core `cpu`: asks for what else must be set first so that it can go there (its cpuset). Optional. */
+        /* Before `unit` is put onto the I/O core `cpu`, or, with IOCORE_CPU_ANY, goes home: asks for what else must be set first so that it can go there (its cpuset). Optional. */
         int (*prepare)(void *state, const struct iocore_unit *unit, int cpu, iocore_want want, void *userdata);
         /* Asks, with the set of I/O cores as it is now, for each knob that has not the value it should have so that nothing but units runs on an I/O core, and
          * that what was kept off gets its CPUs back when one is no I/O core any more. Called after each change of the set and after each scan; when nothing is to be done it

@@ -106,6 +106,6 @@ void doctor_check_isolated(const struct doctor_host *host, struct doctor_finding
                 finding_advise(ret, "iocored leaves isolated CPUs alone unless use-isolated is set in [cores]");
         } else {
                 finding_set(ret, DOCTOR_NO, "no CPU is isolated");
-                finding_advise(ret, "not needed; isolcpus= at boot, or a cpuset partition, isolates CPUs");
+                finding_advise(ret, "not needed; isolcpus= at boot, or a cpuset partition (partition= of vhost-thread makes one of the I/O cores), isolates CPUs");
         }
 }

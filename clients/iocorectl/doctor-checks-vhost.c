@@ -141,8 +141,8 @@ void doctor_check_connector(const struct doctor_host *host, struct doctor_findin
                 return;
         }
         if (r == -ENOENT || !doctor_has_word(text, "cn_proc")) {
-                finding_set(ret, DOCTOR_NO, r == -ENOENT ? "no %s: new workers are found by a scan a second" :
-                                                           "no cn_proc in %s: new workers are found by a scan a second", path);
+                finding_set(ret, DOCTOR_NO, r == -ENOENT ? "no %s: new workers are found by scans only" :
+                                                           "no cn_proc in %s: new workers are found by scans only", path);
                 finding_advise(ret, "a kernel with CONFIG_PROC_EVENTS, in the initial network namespace");
                 return;
         }

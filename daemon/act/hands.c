@@ -264,6 +264,7 @@ int unit_go_home(struct actor *actor, struct hand *hand, const char *live, char 
         *ret_changed = false;
         if (!hand->unit)
                 return -ENOENT;
+        reservation_prepare_home(actor, hand);
         /* A unit that was born on a worker of iocored's has no other original place than the one by birth. */
         const struct iocore_worker *worker = hand->unit->pub.worker;
         bool forget = worker && actor_worker_is_ours(actor, hand->unit->plugin, worker);

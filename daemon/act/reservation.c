@@ -18,29 +18,29 @@
 #define REMEMBERED_MAX 16384
 
 /* One object that does not take what it should. */
-struct memory {
+struct refusal {
         char *kind, *object, *value; /* value: that was refused last; NULL: somebody else's */
         int error;
         uint64_t wait_usec, retry_usec;
 };
 
 struct reservation {
-        void *tree; /* of struct memory, by kind and object */
+        void *tree; /* of struct refusal, by kind and object */
         size_t n;
 };
 
-static int compare_memories(const void *a, const void *b) {
-        const struct memory *x = a, *y = b;
+static int compare_refusals(const void *a, const void *b) {
+        const struct refusal *x = a, *y = b;
         int r = strcmp(x->object, y->object);
         return r ? r : strcmp(x->kind, y->kind);
 }
 
-static void memory_free(void *pointer) {
-        struct memory *memory = pointer;
-        free(memory->kind);
-        free(memory->object);
-        free(memory->value);
-        free(memory);
+static void refusal_free(void *pointer) {
+        struct refusal *refusal = pointer;
+        free(refusal->kind);
+        free(refusal->object);
+        free(refusal->value);
+        free(refusal);
 }
 
 int reservation_new(struct reservation **ret) {
@@ -50,76 +50,86 @@ int reservation_new(struct reservation **ret) {
 
 struct reservation *reservation_free(struct reservation *reservation) {
         if (reservation)
-                tdestroy(reservation->tree, memory_free);
+                tdestroy(reservation->tree, refusal_free);
         free(reservation);
         return NULL;
 }
 
-static struct memory *find_memory(const struct reservation *reservation, const char *kind, const char *object) {
-        struct memory key = { .kind = (char *) kind, .object = (char *) object }; /* only compared */
-        struct memory *const *found = tfind(&key, &reservation->tree, compare_memories);
+static struct refusal *find_refusal(const struct reservation *reservation, const char *kind, const char *object) {
+        struct refusal key = { .kind = (char *) kind, .object = (char *) object }; /* only compared */
+        struct refusal *const *found = tfind(&key, &reservation->tree, compare_refusals);
         return found ? *found : NULL;
 }
 
 static void forget(struct reservation *reservation, const char *kind, const char *object) {
-        struct memory *memory = find_memory(reservation, kind, object);
-        if (!memory)
+        struct refusal *refusal = find_refusal(reservation, kind, object);
+        if (!refusal)
                 return;
-        tdelete(memory, &reservation->tree, compare_memories);
-        memory_free(memory);
+        tdelete(refusal, &reservation->tree, compare_refusals);
+        refusal_free(refusal);
         reservation->n--;
 }
 
 /* NULL: there is no room, or no memory. */
-static struct memory *recall(struct reservation *reservation, const char *kind, const char *object) {
-        struct memory *memory = find_memory(reservation, kind, object);
-        if (memory || reservation->n >= REMEMBERED_MAX)
-                return memory;
-        memory = calloc(1, sizeof *memory);
-        if (!memory)
+static struct refusal *recall(struct reservation *reservation, const char *kind, const char *object) {
+        struct refusal *refusal = find_refusal(reservation, kind, object);
+        if (refusal || reservation->n >= REMEMBERED_MAX)
+                return refusal;
+        refusal = calloc(1, sizeof *refusal);
+        if (!refusal)
                 return NULL;
-        memory->kind = strdup(kind);
-        memory->object = strdup(object);
-        if (!memory->kind || !memory->object || !tsearch(memory, &reservation->tree, compare_memories)) {
-                memory_free(memory);
+        refusal->kind = strdup(kind);
+        refusal->object = strdup(object);
+        if (!refusal->kind || !refusal->object || !tsearch(refusal, &reservation->tree, compare_refusals)) {
+                refusal_free(refusal);
                 return NULL;
         }
         reservation->n++;
-        return memory;
+        return refusal;
 }
 
 void reservation_set_manual(struct reservation *reservation, const char *kind, const char *object) {
-        struct memory *memory = recall(reservation, kind, object);
-        if (!memory)
+        struct refusal *refusal = recall(reservation, kind, object);
+        if (!refusal)
                 return;
-        free(memory->value);
-        memory->value = NULL;
+        free(refusal->value);
+        refusal->value = NULL;
 }
 
 static void remember_refusal(struct actor *actor, const char *kind, const char *object, const char *value, int error, bool unannounced) {
-        struct memory *memory = recall(actor->reservation, kind, object);
-        if (!memory)
+        struct refusal *refusal = recall(actor->reservation, kind, object);
+        if (!refusal)
                 return;
-        bool same = memory->value && strcmp(memory->value, value) == 0, told = memory->error == error;
+        bool same = refusal->value && strcmp(refusal->value, value) == 0, told = refusal->error == error;
         if (!same) {
                 char *copy = strdup(value);
-                if (!copy && !memory->value)
+                if (!copy && !refusal->value)
                         forget(actor->reservation, kind, object); /* without a value it would be somebody else's */
                 if (!copy)
                         return;
-                free(memory->value);
-                memory->value = copy;
+                free(refusal->value);
+                refusal->value = copy;
         }
-        memory->error = error;
-        memory->wait_usec = !same ? RETRY_FIRST_USEC : 2 * memory->wait_usec > RETRY_MAX_USEC ? RETRY_MAX_USEC : 2 * memory->wait_usec;
-        memory->retry_usec = actor->host->now_usec + memory->wait_usec;
+        refusal->error = error;
+        refusal->wait_usec = !same ? RETRY_FIRST_USEC : 2 * refusal->wait_usec > RETRY_MAX_USEC ? RETRY_MAX_USEC : 2 * refusal->wait_usec;
+        refusal->retry_usec = actor->host->now_usec + refusal->wait_usec;
         if (!told && actor->on_refused)
                 actor->on_refused(actor->userdata, kind, object, value, error, unannounced);
 }
 
+void reservation_look_again(struct reservation *reservation, const char *kind, const char *object, const char *live) {
+        struct refusal *refusal = find_refusal(reservation, kind, object);
+        if (!refusal || !refusal->value)
+                return;
+        if (strcmp(refusal->value, live) == 0)
+                forget(reservation, kind, object);
+        else
+                refusal->retry_usec = 0;
+}
+
 int want_begin(struct actor *actor, const char *kind, const char *object, const char *value, struct hand *ret, char *live) {
-        const struct memory *memory = find_memory(actor->reservation, kind, object);
-        if (memory && !memory->value)
+        const struct refusal *refusal = find_refusal(actor->reservation, kind, object);
+        if (refusal && !refusal->value)
                 return -ESTALE;
         if (asks_is_open(actor->asks, kind, object))
                 return -EINPROGRESS;
@@ -136,7 +146,7 @@ int want_begin(struct actor *actor, const char *kind, const char *object, const 
                 forget(actor->reservation, kind, object);
                 return r;
         }
-        if (memory && strcmp(memory->value, value) == 0 && actor->host->now_usec < memory->retry_usec)
+        if (refusal && strcmp(refusal->value, value) == 0 && actor->host->now_usec < refusal->retry_usec)
                 return -EALREADY;
         if (r >= 0)
                 r = hand_check_foreign(actor, ret, live);
@@ -227,24 +237,33 @@ int reservation_settle(struct actor *actor, const char *source, struct reservati
         return error;
 }
 
+void reservation_prepare_home(struct actor *actor, const struct hand *hand) {
+        const struct iocore_plugin *plugin = hand->instance->plugin;
+        struct reservation_report report = { 0 };
+        struct settling settling = { actor, hand->source, &report };
+        /* A mere restore has put back what was set before it comes to units. */
+        if (plugin->prepare && actor->reservation)
+                (void) plugin->prepare(hand->instance->state, &hand->unit->pub, IOCORE_CPU_ANY, settle_one, &settling);
+}
+
 /* --- */
 
 struct pruning {
         struct actor *actor;
-        struct memory **gone;
+        struct refusal **gone;
         size_t n_gone;
 };
 
 static void collect_gone(const void *node, VISIT visit, void *userdata) {
         struct pruning *pruning = userdata;
-        struct memory *memory = *(struct memory *const *) node;
+        struct refusal *refusal = *(struct refusal *const *) node;
         char live[IOCORE_VALUE_MAX];
         struct hand hand;
         if (visit != postorder && visit != leaf)
                 return;
-        int r = hand_find(pruning->actor, memory->kind, memory->object, &hand);
+        int r = hand_find(pruning->actor, refusal->kind, refusal->object, &hand);
         if (error_is_gone(r >= 0 ? hand_get(&hand, live) : r))
-                pruning->gone[pruning->n_gone++] = memory;
+                pruning->gone[pruning->n_gone++] = refusal;
 }
 
 static void prune_journal(struct actor *actor) {
@@ -258,11 +277,11 @@ static void prune_journal(struct actor *actor) {
         }
 }
 
-static void prune_memory(struct actor *actor) {
+static void prune_refusals(struct actor *actor) {
         struct reservation *reservation = actor->reservation;
         if (reservation->n == 0)
                 return;
-        _cleanup_free_ struct memory **gone = calloc(reservation->n, sizeof(struct memory *));
+        _cleanup_free_ struct refusal **gone = calloc(reservation->n, sizeof(struct refusal *));
         struct pruning pruning = { .actor = actor, .gone = gone };
         if (!gone)
                 return; /* the next time */
@@ -272,6 +291,6 @@ static void prune_memory(struct actor *actor) {
 }
 
 void reservation_prune(struct actor *actor) {
-        prune_memory(actor);
+        prune_refusals(actor);
         prune_journal(actor);
 }

@@ -36,6 +36,12 @@ void reservation_prune(struct actor *actor);
 /* The object is somebody else's: nothing is set there any more on a plugin's wish. */
 void reservation_set_manual(struct reservation *reservation, const char *kind, const char *object);
 
+/* The object has `live` now, whoever made it so: what was refused is tried again at once when it is asked for next, and forgotten when it has come true. */
+void reservation_look_again(struct reservation *reservation, const char *kind, const char *object, const char *live);
+
+/* Before a unit goes home: lets its plugin ask for what must be set so that it can, with hand->source in the journal. Failures show when it goes. */
+void reservation_prepare_home(struct actor *actor, const struct hand *hand);
+
 /*
  * The two halves of carrying out one want; in between the caller sets it. want_begin(): 1: it is to be set, *ret is the way there and `live` (IOCORE_VALUE_MAX bytes) what it is
  * now; 0: it is so already; -EALREADY: refused a short while ago; -ESTALE: somebody else's; -EINPROGRESS: was asked for and has not answered, see asks.h;

@@ -13,8 +13,8 @@
 
 /* What is put back first. A worker that was closed takes its units again only when it is open; units leave iocored's workers before those go. What plugins asked for besides (cpusets,
  * affinities of other threads) is of objects that are not in the model: a unit leaves before the cpuset that was widened for it is narrowed under it. Slices come before all that: when
- * systemd rewrites their cpusets, Linux before 6.2 resets affinities. */
-enum phase { PHASE_SLICES, PHASE_KNOBS, PHASE_WORKERS, PHASE_PLACES, PHASE_OUTSIDE, PHASE_CORES, _PHASE_MAX };
+ * systemd rewrites their cpusets, Linux before 6.2 resets affinities. But a partition is dissolved first of all: as long as it is one, nobody else can have its CPUs. */
+enum phase { PHASE_PARTITION, PHASE_SLICES, PHASE_KNOBS, PHASE_WORKERS, PHASE_PLACES, PHASE_OUTSIDE, PHASE_CORES, _PHASE_MAX };
 
 struct restore {
         struct actor *actor;
@@ -26,6 +26,8 @@ struct restore {
 static enum phase phase_of(const struct journal_entry *entry) {
         if (entry->kind != JOURNAL_KNOB)
                 return PHASE_CORES;
+        if (strcmp(entry->knob, "partition.cpus") == 0)
+                return PHASE_PARTITION;
         if (strncmp(entry->knob, "slice.", 6) == 0)
                 return PHASE_SLICES;
         if (strcmp(entry->knob, "unit.place") == 0)

@@ -75,6 +75,20 @@ bool value_may_be_written_otherwise(const char *kind) {
         return strncmp(kind, "unit.", 5) != 0 && strncmp(kind, "worker.", 7) != 0 && strncmp(kind, "queue.", 6) != 0;
 }
 
+/* What was set before a unit's move may have changed what it has. Unless iocored had set that, it is what the unit would have without iocored (a cpuset has its CPUs again), and
+ * where it returns to. */
+static int look_again(struct run *run, struct undo *undo, const struct hand *hand, char *live) {
+        int r = hand_get(hand, live);
+        if (r < 0 || hand_entry(run->actor, hand))
+                return r;
+        char *before = strdup(live);
+        if (!before)
+                return -ENOMEM;
+        free(undo->before);
+        undo->before = before;
+        return 0;
+}
+
 /* `value` NULL: the unit's home. */
 static int set_knob(struct transaction *run, struct step *step, struct undo *undo, struct hand *hand, const char *value) {
         char live[IOCORE_VALUE_MAX], set[IOCORE_VALUE_MAX];
@@ -96,6 +110,8 @@ static int set_knob(struct transaction *run, struct step *step, struct undo *und
                 return r;
         size_t n_prepared = run->n_prepared;
         r = value ? prepare(run, hand, step) : 0;
+        if (r >= 0 && run->n_prepared > n_prepared)
+                r = look_again(run, undo, hand, live);
         if (r >= 0 && value)
                 r = hand_set_journaled(run->actor, hand, live, value, set, &undo->changed);
         else if (r >= 0)

@@ -12,15 +12,9 @@
 #include <time.h>
 
 #include "daemon/cleanup.h"
+#include "daemon/clock.h"
 #include "ids.h"
 #include "sim.h"
-
-static uint64_t monotonic_usec(void) {
-        struct timespec now;
-
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (uint64_t) now.tv_sec * 1000000u + (uint64_t) now.tv_nsec / 1000u;
-}
 
 /* In real pace, the model catches up with the clock before anybody looks at it. */
 void sim_catch_up(struct sim *sim) {

@@ -131,6 +131,7 @@ void connection_picture(struct connection *connection, size_t slice, struct slic
         const struct shared_slice *shared = connection->slices + slice;
         /* What may yet happen is taken to have happened: so the journal goes on knowing it. */
         ret->pending = shared->abandoned;
+        ret->result = shared->result;
         ret->known = shared->known;
         ret->loaded = shared->loaded;
         ret->cpus = shared->abandoned ? shared->asked : shared->cpus;
@@ -163,10 +164,8 @@ int connection_set(struct connection *connection, size_t slice, const struct aff
                 r = -ETIMEDOUT;
                 connection->answers = false;
                 snprintf(connection->trouble, sizeof connection->trouble, "no answer within %llu ms", (unsigned long long) (usec / 1000));
-                if (shared->stage == STAGE_QUEUED)
-                        shared->stage = STAGE_NONE;
-                else
-                        shared->abandoned = true;
+                /* Also what the thread has not taken yet: on a host that is so busy the next request would wait as long, and this one is checked before anything is set. */
+                shared->abandoned = true;
         }
         unlock(connection);
         return r;

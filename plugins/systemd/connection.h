@@ -14,6 +14,7 @@ struct slice_picture {
         bool known;                /* read at least once */
         bool loaded;               /* systemd has the unit in memory; a name that nobody uses it has not */
         bool pending;              /* something was asked for whose outcome is not known yet */
+        int result;                /* of what was asked for last: as of connection_set(), once it is not pending any more */
         struct affinity_mask cpus; /* AllowedCPUs: as read last, or what was asked for while that is pending */
 };
 
@@ -29,7 +30,7 @@ int connection_wait(struct connection *connection, uint64_t usec);
 void connection_picture(struct connection *connection, size_t slice, struct slice_picture *ret);
 /*
  * Sets AllowedCPUs for this boot, unless it is no longer as the main thread knows it. 0: done and read back. -EAGAIN: systemd does not answer at present, or an earlier request is pending:
- * nothing was asked. -ETIMEDOUT: no answer within `usec`; if the picture then says pending, it may still happen, and connection_news() tells. -ESTALE: somebody else
+ * nothing was asked. -ETIMEDOUT: no answer within `usec`; the picture then says pending: it may still happen, and connection_news() tells what came of it. -ESTALE: somebody else
  * changed it meanwhile; nothing was set. -EACCES and other errors: systemd refused, connection_trouble() tells in its words. Never -ENOENT, -ENODEV, -ESRCH.
  */
 int connection_set(struct connection *connection, size_t slice, const struct affinity_mask *mask, uint64_t usec);

@@ -120,9 +120,9 @@ static void note_silence(struct conversation *conversation, const char *what, co
                 tell_news(conversation);
         connection->answers = false;
         note_trouble(conversation, what, text);
-        /* Nothing was set yet by those that are still being checked; of the others only a later read can tell. */
+        /* Nothing was set yet by those that wait or are still being checked; of the others only a later read can tell. */
         for (size_t i = 0; i < conversation->n_talks; i++)
-                if (conversation->talks[i].shared->stage == STAGE_CHECKING)
+                if (conversation->talks[i].shared->stage == STAGE_QUEUED || conversation->talks[i].shared->stage == STAGE_CHECKING)
                         finish(conversation->talks + i, -ENOTCONN);
         unlock(conversation);
 }

@@ -25,7 +25,8 @@ struct slice {
         char name[IOCORE_NAME_MAX];
         bool reserved; /* AllowedCPUs is as reserve() asked: `set`; what it was before is `base` */
         bool awaited;  /* a request's outcome is to come */
-        bool manual;   /* somebody else changed what was set */
+        bool postponed; /* a request met something that passes, and is to be made again when it has */
+        bool manual;   /* somebody else changed what was set, and the daemon has not said otherwise */
         bool refused;  /* `wanted` was asked for in vain */
         bool told;     /* that something keeps it from being reserved */
         struct affinity_mask base, set, wanted;
@@ -177,6 +178,11 @@ static void tell_refused(struct systemd_state *state, struct slice *slice) {
         slice->refused = slice->told = true;
 }
 
+/* The next attempt may well succeed. */
+static bool is_passing(int error) {
+        return error == -EAGAIN || error == -ETIMEDOUT || error == -ENOTCONN || error == -ESTALE;
+}
+
 static int cpus_set(void *userdata, const char *object, const char *value, char *ret_value, size_t size) {
         struct systemd_state *state = userdata;
         struct slice_picture picture;
@@ -191,8 +197,9 @@ static int cpus_set(void *userdata, const char *object, const char *value, char 
         r = connection_set(state->connection, index_of(state, slice), &mask, patience(state));
         connection_picture(state->connection, index_of(state, slice), &picture);
         slice->awaited = picture.pending;
-        if (r == -EAGAIN || r == -ETIMEDOUT || r == -ENOTCONN || r == -ESTALE)
-                return r; /* passing: reserve() asks again when it has passed */
+        slice->postponed = is_passing(r) && !slice->awaited;
+        if (is_passing(r))
+                return r; /* reserve() asks again when it has passed */
         if (r < 0) {
                 tell_refused(state, slice);
                 return r;
@@ -207,18 +214,29 @@ static const struct iocore_knob knobs[] = {
 
 /* --- what others do meanwhile */
 
-static void look_at(struct systemd_state *state, struct slice *slice) {
+/* The daemon looks again, and does not wait until it would have tried again by itself. */
+static void take_late_answer(struct systemd_state *state, struct slice *slice, const struct slice_picture *picture) {
+        bool came = slice_mask_equal(&picture->cpus, &slice->wanted);
+
+        slice->awaited = false;
+        state->services->log(state->context, LOG_INFO, "%s: systemd answered late: %s", slice->name, came ? "it is set" : "it is not set");
+        if (came)
+                note_set(slice, &slice->wanted, &picture->cpus);
+        else if (picture->result < 0 && !is_passing(picture->result))
+                tell_refused(state, slice);
+        state->services->knob_changed(state->context, KIND, slice->name);
+}
+
+static void look_at(struct systemd_state *state, struct slice *slice, bool answers) {
         struct slice_picture picture;
 
         connection_picture(state->connection, index_of(state, slice), &picture);
         if (!picture.known || picture.pending)
                 return;
-        if (slice->awaited) {
-                bool came = slice_mask_equal(&picture.cpus, &slice->wanted);
-                slice->awaited = false;
-                state->services->log(state->context, LOG_INFO, "%s: systemd answered late: %s", slice->name, came ? "it is set" : "it is not set");
-                if (came)
-                        note_set(slice, &slice->wanted, &picture.cpus);
+        if (slice->awaited)
+                take_late_answer(state, slice, &picture);
+        else if (slice->postponed && answers) {
+                slice->postponed = false;
                 state->services->knob_changed(state->context, KIND, slice->name);
         } else if (slice->reserved && !slice->manual && !slice_mask_equal(&picture.cpus, &slice->set)) {
                 slice->manual = true;
@@ -245,8 +263,9 @@ static int systemd_announced(void *userdata) {
 
         if (!connection_news(state->connection))
                 return 0;
+        bool answers = connection_answers(state->connection);
         for (size_t i = 0; i < state->n_slices; i++)
-                look_at(state, state->slices + i);
+                look_at(state, state->slices + i, answers);
         log_answers(state);
         return 1; /* what could not be reserved before may be now */
 }
@@ -330,6 +349,18 @@ static int systemd_reserve(void *userdata, iocore_want want, void *want_userdata
         return error;
 }
 
+static void systemd_foreign(void *userdata, const char *kind, const char *object, enum iocore_foreign what) {
+        struct systemd_state *state = userdata;
+
+        for (size_t i = 0; i < state->n_slices && strcmp(kind, KIND) == 0; i++) {
+                struct slice *slice = state->slices + i;
+                if (strcmp(slice->name, object) != 0)
+                        continue;
+                slice->manual = what == IOCORE_FOREIGN_MANUAL;
+                slice->reserved = slice->reserved && what == IOCORE_FOREIGN_CONTEST; /* else what it has is what it returns to */
+        }
+}
+
 static void systemd_describe(void *userdata, void (*say)(void *userdata, const char *key, const char *value), void *say_userdata) {
         struct systemd_state *state = userdata;
         char text[IOCORE_VALUE_MAX] = "";
@@ -369,5 +400,6 @@ const struct iocore_plugin iocore_plugin = {
         .announced = systemd_announced,
         .reserve = systemd_reserve,
         .describe = systemd_describe,
+        .foreign = systemd_foreign,
         .options = options,
 };

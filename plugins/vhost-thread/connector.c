@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "daemon/clock.h"
 #include "connector.h"
 
 enum {
@@ -196,9 +197,7 @@ static int find_answer(const char *datagram, size_t length, uint32_t token, int 
 }
 
 static int64_t monotonic_msec(void) {
-        struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+        return (int64_t) (monotonic_usec() / 1000);
 }
 
 /* Events that come before the answer are thrown away: whoever opens a connector has not looked for threads yet. */

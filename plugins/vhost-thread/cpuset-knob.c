@@ -31,8 +31,6 @@ static int open_directory(struct vhost_state *state, const char *path, DIR **ret
         return 0;
 }
 
-/* Calls `each` for every cgroup below `path`, until it returns non-zero, which is returned. `path` (PATH_MAX bytes) is as before when nothing was found. -errno: not all
- * could be looked at; one that vanishes meanwhile is passed over. */
 static int for_each_below(struct vhost_state *state, char *path, int depth, int (*each)(void *userdata, const char *path, ino_t inode), void *userdata) {
         _cleanup_closedir_ DIR *directory = NULL;
         size_t length = strlen(path);
@@ -53,6 +51,32 @@ static int for_each_below(struct vhost_state *state, char *path, int depth, int 
                 if (r != 0)
                         return r;
                 path[length] = '\0';
+        }
+        return 0;
+}
+
+int cgroup_each_below(struct vhost_state *state, char *path, int (*each)(void *userdata, const char *path, ino_t inode), void *userdata) {
+        return for_each_below(state, path, 0, each, userdata);
+}
+
+int cgroup_each_thread(struct vhost_state *state, const char *directory, int (*each)(void *userdata, pid_t id), void *userdata) {
+        char path[PATH_MAX + 32], line[32];
+
+        snprintf(path, sizeof path, "%s/%s", directory, cpuset_find_mount(state)->v1 ? "tasks" : "cgroup.threads");
+        int fd = state->services->open_path(state->context, path, O_RDONLY);
+        if (fd < 0)
+                return fd == -ENOENT || fd == -ENODEV ? 0 : fd;
+        _cleanup_fclose_ FILE *file = fdopen(fd, "re");
+        if (!file) {
+                closep(&fd);
+                return -ENOMEM;
+        }
+        while (fgets(line, sizeof line, file)) {
+                trim_end(line, strlen(line));
+                pid_t id = thread_parse_id(line);
+                int r = id < 0 ? 0 : each(userdata, id);
+                if (r < 0)
+                        return r;
         }
         return 0;
 }
@@ -90,7 +114,7 @@ static int find_directory(struct vhost_state *state, const char *object, char re
         if (last->inode != inode || cpuset_inode(state, last->path, &found) < 0 || found != inode) {
                 memcpy(last->path, mount->path, sizeof last->path);
                 last->inode = 0;
-                int r = for_each_below(state, last->path, 0, is_inode, &inode);
+                int r = cgroup_each_below(state, last->path, is_inode, &inode);
                 if (r <= 0)
                         return r < 0 ? r : -ENOENT;
                 last->inode = inode;
@@ -122,7 +146,9 @@ struct saving {
         size_t n, n_allocated;
 };
 
-static int save_thread(struct saving *saving, pid_t id) {
+static int save_thread(void *userdata, pid_t id) {
+        struct saving *saving = userdata;
+
         if (saving->n == saving->n_allocated) {
                 size_t n = saving->n_allocated > 0 ? 2 * saving->n_allocated : 32;
                 struct saved *threads = reallocarray(saving->threads, n, sizeof *threads);
@@ -139,26 +165,9 @@ static int save_thread(struct saving *saving, pid_t id) {
 
 static int save_cgroup(void *userdata, const char *directory, ino_t inode) {
         struct saving *saving = userdata;
-        char path[PATH_MAX + 32], line[32];
 
         (void) inode;
-        snprintf(path, sizeof path, "%s/%s", directory, cpuset_find_mount(saving->state)->v1 ? "tasks" : "cgroup.threads");
-        int fd = saving->state->services->open_path(saving->state->context, path, O_RDONLY);
-        if (fd < 0)
-                return fd == -ENOENT || fd == -ENODEV ? 0 : fd;
-        _cleanup_fclose_ FILE *file = fdopen(fd, "re");
-        if (!file) {
-                closep(&fd);
-                return -ENOMEM;
-        }
-        while (fgets(line, sizeof line, file)) {
-                trim_end(line, strlen(line));
-                pid_t id = thread_parse_id(line);
-                int r = id < 0 ? 0 : save_thread(saving, id);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
+        return cgroup_each_thread(saving->state, directory, save_thread, saving);
 }
 
 static void give_back(struct vhost_state *state, const struct saved *saved) {
@@ -180,20 +189,26 @@ static void give_back(struct vhost_state *state, const struct saved *saved) {
         }
 }
 
-static int write_cpus(struct vhost_state *state, const char *directory, const struct affinity_mask *wanted) {
-        char list[IOCORE_VALUE_MAX] = "", line[IOCORE_VALUE_MAX + 1], path[PATH_MAX];
-        struct affinity_mask really;
+int cgroup_write(struct vhost_state *state, const char *directory, const char *file, const char *value) {
+        char line[IOCORE_VALUE_MAX + 1], path[PATH_MAX];
 
-        int r = affinity_is_empty(wanted) ? 0 : affinity_format(wanted, list, sizeof list);
-        if (r < 0)
-                return r;
-        int n = snprintf(path, sizeof path, "%s/cpuset.cpus", directory), length = snprintf(line, sizeof line, "%s\n", list);
-        _cleanup_close_ int fd = n < 0 || (size_t) n >= sizeof path ? -ENAMETOOLONG : state->services->open_path(state->context, path, O_WRONLY | O_TRUNC);
+        int n = snprintf(path, sizeof path, "%s/%s", directory, file), length = snprintf(line, sizeof line, "%s\n", value);
+        _cleanup_close_ int fd = n < 0 || (size_t) n >= sizeof path || (size_t) length >= sizeof line ? -ENAMETOOLONG :
+                state->services->open_path(state->context, path, O_WRONLY | O_TRUNC);
         if (fd < 0)
                 return fd;
         /* the kernel takes each write for a whole value */
         ssize_t written = write(fd, line, (size_t) length);
-        r = written < 0 ? -errno : written == length ? 0 : -EIO;
+        return written < 0 ? -errno : written == length ? 0 : -EIO;
+}
+
+int cpuset_write(struct vhost_state *state, const char *directory, const struct affinity_mask *wanted) {
+        char list[IOCORE_VALUE_MAX] = "";
+        struct affinity_mask really;
+
+        int r = affinity_is_empty(wanted) ? 0 : affinity_format(wanted, list, sizeof list);
+        if (r >= 0)
+                r = cgroup_write(state, directory, "cpuset.cpus", list);
         if (r >= 0)
                 r = cpuset_read_list(state, directory, "cpuset.cpus", &really);
         return r < 0 ? r : affinity_equal(&really, wanted) ? 0 : -EINVAL;
@@ -215,13 +230,13 @@ int cgroup_cpus_set(void *userdata, const char *object, const char *value, char 
         memcpy(path, directory, sizeof path);
         r = save_cgroup(&saving, directory, 0);
         if (r >= 0)
-                r = for_each_below(state, path, 0, save_cgroup, &saving);
+                r = cgroup_each_below(state, path, save_cgroup, &saving);
         _cleanup_free_ struct saved *threads = saving.threads;
         if (r < 0)
                 return r;
-        r = write_cpus(state, directory, &wanted);
+        r = cpuset_write(state, directory, &wanted);
         if (r < 0)
-                (void) write_cpus(state, directory, &before);
+                (void) cpuset_write(state, directory, &before);
         for (size_t i = 0; i < saving.n; i++)
                 give_back(state, threads + i);
         if (r < 0)

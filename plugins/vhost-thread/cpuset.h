@@ -49,4 +49,16 @@ int cpuset_allowed(struct vhost_state *state, pid_t thread, struct affinity_mask
 /* A number that changes when the thread is in another cpuset, or its cpuset allows other CPUs; 0: cannot be told. */
 uint64_t cpuset_mark(struct vhost_state *state, pid_t thread);
 
+/* cpuset-knob.c */
+
+/* Calls `each` for every cgroup below `path`, until it returns non-zero, which is returned. `path` (PATH_MAX bytes) is as before when nothing was found. -errno: not all
+ * could be looked at; one that vanishes meanwhile is passed over. */
+int cgroup_each_below(struct vhost_state *state, char *path, int (*each)(void *userdata, const char *path, ino_t inode), void *userdata);
+/* The same for the threads of one cgroup, until `each` returns -errno. */
+int cgroup_each_thread(struct vhost_state *state, const char *directory, int (*each)(void *userdata, pid_t id), void *userdata);
+/* Writes a file of a cgroup as one piece. 0 or -errno. */
+int cgroup_write(struct vhost_state *state, const char *directory, const char *file, const char *value);
+/* Writes cpuset.cpus and reads it back. 0; -EINVAL: other CPUs are there; -errno. */
+int cpuset_write(struct vhost_state *state, const char *directory, const struct affinity_mask *wanted);
+
 #endif

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "cleanup.h"
+#include "daemon/clock.h"
 #include "plugins/common/file-io.h"
 #include "proc-visibility.h"
 #include "search.h"
@@ -18,12 +19,6 @@ enum {
         /* and not for more than a twentieth of the time: anybody can have ten thousand threads, and make events get lost by making more. */
         LOOK_EVERYWHERE_SHARE = 20,
 };
-
-static uint64_t monotonic_usec(void) {
-        struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (uint64_t) now.tv_sec * 1000000u + (uint64_t) now.tv_nsec / 1000u;
-}
 
 static void remember_young(struct vhost_state *state, pid_t id, int looks) {
         for (size_t i = 0; i < state->n_young; i++)
@@ -186,7 +181,7 @@ void vhost_describe(void *userdata, void (*say)(void *userdata, const char *key,
         char text[IOCORE_REASON_MAX + 64], value[16];
 
         if (!state->connector)
-                snprintf(text, sizeof text, "a scan every second (process connector: %s)", state->no_connector);
+                snprintf(text, sizeof text, "a scan every %g s (process connector: %s)", (double) state->services->scan_interval(state->context) / 1e6, state->no_connector);
         else if (state->n_lost > 0)
                 snprintf(text, sizeof text, "process connector (events were lost %u times, and all of /proc was looked at)", state->n_lost);
         else
@@ -197,6 +192,8 @@ void vhost_describe(void *userdata, void (*say)(void *userdata, const char *key,
         describe_workers(state, text, sizeof text);
         say(say_userdata, "workers", text);
         say(say_userdata, "reservation", hands_describe(state));
+        partition_describe(state, text, sizeof text);
+        say(say_userdata, "reserved by", text);
 
         /* Linux 6.12.42 and 6.17 on: which of the two shapes new workers have, unless their owner chooses. */
         ssize_t length = file_read_path(state->services, state->context, "/sys/module/vhost/parameters/fork_from_owner_default", value, sizeof value);

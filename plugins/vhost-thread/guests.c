@@ -15,17 +15,10 @@
 enum {
         STAT_FILE_MAX = 2048,
         NAME_MAX_BYTES = 64,
-        GUEST_PATH_MAX = 80,
+        /* At some 20 us for a thread: 10 ms of listing a guest between two refreshes, of which there are about two a second. */
+        THREADS_A_REFRESH = 512,
         FLAG_NO_SETAFFINITY = 0x04000000, /* include/linux/sched.h, PF_NO_SETAFFINITY; io_uring's threads had it before 6.3 */
 };
-
-bool guest_is_vcpu_name(const char *name) {
-        static const char before[] = "CPU ", after[] = "/KVM";
-        if (strncmp(name, before, sizeof before - 1) != 0)
-                return false;
-        size_t digits = strspn(name + sizeof before - 1, "0123456789");
-        return digits > 0 && strcmp(name + sizeof before - 1 + digits, after) == 0;
-}
 
 static int compare_guest(const void *key, const void *member) {
         pid_t a = *(const pid_t *) key, b = (*(struct guest *const *) member)->id;
@@ -243,7 +236,7 @@ static int read_start_time(struct vhost_state *state, pid_t process, uint64_t *r
         return 0;
 }
 
-static DIR *open_directory(struct vhost_state *state, const char *path) {
+DIR *guest_open_directory(struct vhost_state *state, const char *path) {
         _cleanup_close_ int fd = state->services->open_path(state->context, path, O_RDONLY | O_DIRECTORY);
         DIR *directory = fd < 0 ? NULL : fdopendir(fd);
         if (directory)
@@ -272,7 +265,7 @@ static int list_threads(struct vhost_state *state, struct guest *guest) {
         if (error == -ESRCH || (error >= 0 && start_time != guest->start_time))
                 return -ESRCH;
         snprintf(path, sizeof path, "/proc/%d/task", (int) guest->id);
-        _cleanup_closedir_ DIR *directory = error >= 0 ? open_directory(state, path) : NULL;
+        _cleanup_closedir_ DIR *directory = error >= 0 ? guest_open_directory(state, path) : NULL;
         if (!directory)
                 return 0; /* no memory, no file descriptor, or it ends just now: looked at again by the next scan */
         for (size_t i = 0; i < guest->n_threads; i++)
@@ -308,8 +301,7 @@ static void drop_guest(struct vhost_state *state, size_t index) {
         free(guest);
 }
 
-/* 0, also when it is known, or gone; -ENOMEM. */
-static int add_guest(struct vhost_state *state, pid_t process) {
+int guests_add(struct vhost_state *state, pid_t process) {
         struct guests *guests = &state->guests;
         uint64_t start_time;
 
@@ -341,111 +333,54 @@ static int add_guest(struct vhost_state *state, pid_t process) {
 static int add_owners(struct vhost_state *state) {
         for (size_t i = 0; i < state->n_threads; i++) {
                 pid_t owner = state->threads[i]->unit->owner;
-                int r = owner > 0 ? add_guest(state, owner) : 0;
+                int r = owner > 0 ? guests_add(state, owner) : 0;
                 if (r < 0)
                         return r;
         }
         return 0;
 }
 
-static bool has_vcpu(struct vhost_state *state, pid_t process) {
-        char path[GUEST_PATH_MAX], name[NAME_MAX_BYTES];
-
-        snprintf(path, sizeof path, "/proc/%d/task", (int) process);
-        _cleanup_closedir_ DIR *directory = open_directory(state, path);
-        struct stat status;
-        /* A guest has a thread for its virtual CPU beside its first one; a directory of one thread has three links. */
-        if (!directory || fstat(dirfd(directory), &status) < 0 || status.st_nlink == 3)
+/* One with very many threads is not listed as often as one of them comes or goes. */
+static bool is_due(struct guest *guest) {
+        if (!guest->changed)
                 return false;
-        for (struct dirent *entry; (entry = readdir(directory));) {
-                pid_t id = thread_parse_id(entry->d_name);
-                if (id < 0)
-                        continue;
-                snprintf(path, sizeof path, "%d/comm", (int) id);
-                ssize_t length = file_read_at(dirfd(directory), path, name, sizeof name);
-                if (length > 0) {
-                        trim_end(name, (size_t) length);
-                        if (guest_is_vcpu_name(name))
-                                return true;
-                }
-        }
+        if (guest->n_skips == 0)
+                return true;
+        guest->n_skips--;
         return false;
-}
-
-/* QEMU without debug-threads, and other monitors: threads have other names, but a virtual machine is open. */
-static bool has_machine(struct vhost_state *state, pid_t process) {
-        enum { FILES_MAX = 4096 };
-        char path[GUEST_PATH_MAX], target[32];
-
-        snprintf(path, sizeof path, "/proc/%d/fd", (int) process);
-        _cleanup_closedir_ DIR *directory = open_directory(state, path);
-        if (!directory)
-                return false;
-        struct dirent *entry;
-        for (unsigned n = 0; n < FILES_MAX && (entry = readdir(directory)); n++) {
-                ssize_t length = readlinkat(dirfd(directory), entry->d_name, target, sizeof target - 1);
-                target[length > 0 ? length : 0] = '\0';
-                if (strcmp(target, "anon_inode:kvm-vm") == 0)
-                        return true;
-        }
-        return false;
-}
-
-static int search_processes(struct vhost_state *state) {
-        _cleanup_closedir_ DIR *directory = open_directory(state, "/proc");
-        if (!directory)
-                return 0;
-        for (struct dirent *entry; (entry = readdir(directory));) {
-                pid_t process = thread_parse_id(entry->d_name);
-                if (process < 0 || guests_find(state, process) || !(has_vcpu(state, process) || has_machine(state, process)))
-                        continue;
-                int r = add_guest(state, process);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
-}
-
-void guests_process_changed(struct vhost_state *state, pid_t process) {
-        struct guests *guests = &state->guests;
-
-        if (!guests->active && guests->n_reserved == 0)
-                return;
-        struct guest *guest = guests_find(state, process);
-        if (guest) {
-                guest->changed = true;
-                return;
-        }
-        for (size_t i = 0; i < guests->n_candidates; i++)
-                if (guests->candidates[i] == process)
-                        return;
-        if (guests->n_candidates < GUEST_CANDIDATES_MAX)
-                guests->candidates[guests->n_candidates++] = process;
-        else
-                guests->search = true;
 }
 
 int guests_refresh(struct vhost_state *state) {
         struct guests *guests = &state->guests;
         int r = add_owners(state);
 
-        if (r >= 0 && guests->search)
-                r = search_processes(state);
-        for (size_t i = 0; i < guests->n_candidates && r >= 0; i++)
-                if (!guests->search && has_vcpu(state, guests->candidates[i]))
-                        r = add_guest(state, guests->candidates[i]);
+        if (r >= 0)
+                r = guests_search(state);
         if (r < 0)
                 return r;
-        guests->search = false;
-        guests->n_candidates = 0;
         for (size_t i = guests->n; i-- > 0;) {
-                r = guests->guests[i]->changed ? list_threads(state, guests->guests[i]) : 0;
+                struct guest *guest = guests->guests[i];
+                if (!is_due(guest))
+                        continue;
+                r = list_threads(state, guest);
                 if (r == -ESRCH)
                         drop_guest(state, i);
                 else if (r < 0)
                         return r;
+                else
+                        guest->n_skips = (unsigned) (guest->n_threads / THREADS_A_REFRESH);
         }
         return 0;
+}
+
+void guests_change_all(struct vhost_state *state) {
+        struct guests *guests = &state->guests;
+
+        guests->search = true;
+        for (size_t i = 0; i < guests->n; i++) {
+                guests->guests[i]->changed = true;
+                guests->guests[i]->n_skips = 0;
+        }
 }
 
 /* Threads that nobody can make leave their CPU, told whenever that changed. */
@@ -471,10 +406,8 @@ int guests_scan(struct vhost_state *state, bool thorough) {
         struct guests *guests = &state->guests;
 
         if (thorough) {
-                guests->search = true;
                 guests->generation++;
-                for (size_t i = 0; i < guests->n; i++)
-                        guests->guests[i]->changed = true;
+                guests_change_all(state);
         } else if (!guests->active && guests->n_reserved == 0)
                 return 0;
         int r = guests_refresh(state);

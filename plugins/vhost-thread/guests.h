@@ -6,6 +6,7 @@
 #ifndef GUESTS_H
 #define GUESTS_H
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -46,6 +47,7 @@ struct guest {
         uint64_t start_time;
         uint64_t since;   /* clock ticks since boot when iocored first took CPUs from it; 0: it has not */
         bool changed;     /* its threads are to be listed again */
+        unsigned n_skips; /* refreshes in which they are not, because they are so many */
         bool owner;       /* of a vhost worker */
         bool pinned;      /* each of its virtual CPUs is bound by hand to one CPU: left alone altogether */
         bool told_pinned;
@@ -59,6 +61,8 @@ struct guests {
         pid_t *candidates;     /* processes whose threads appeared or were renamed: to be looked at */
         size_t n_candidates;
         bool search;           /* all processes are to be looked at */
+        bool crowded;          /* there were more candidates than that: all processes, when that may be */
+        uint64_t searched, search_took; /* when they were looked at last, and how long that took; monotonic usec */
         bool pending;          /* something may have to be asked for by reserve() */
         unsigned generation;   /* raised when what was refused may be asked for again */
         size_t n_reserved;     /* threads with reserved or covered set */
@@ -67,11 +71,22 @@ struct guests {
         uint64_t online;       /* a mark of the CPUs that were online at the last scan */
 };
 
-enum { GUEST_CANDIDATES_MAX = 256 };
+enum { GUEST_CANDIDATES_MAX = 256, GUEST_PATH_MAX = 80 };
+
+/* guests-search.c */
 
 /* Threads of this process appeared or were renamed: it is looked at by the next scan. Costs next to nothing, and nothing at all while there is no I/O core. For
  * a process that is no guest, too. */
 void guests_process_changed(struct vhost_state *state, pid_t process);
+/* Adds the guests among the candidates, or among all processes where that is due. 0; -ENOMEM. */
+int guests_search(struct vhost_state *state);
+
+/* 0, also when it is known, or gone; -ENOMEM. */
+int guests_add(struct vhost_state *state, pid_t process);
+/* All are listed, and searched for, by the next refresh. */
+void guests_change_all(struct vhost_state *state);
+/* NULL: it cannot be opened, or there is no memory. */
+DIR *guest_open_directory(struct vhost_state *state, const char *path);
 /* A vhost worker is new in the model: one that inherited a mask that iocored made narrower gets the one that its owner has without iocored, before that is
  * taken for its own. Changes nothing while nothing is reserved. */
 void guests_worker_born(struct vhost_state *state, const struct vhost_thread *worker);

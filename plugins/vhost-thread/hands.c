@@ -6,20 +6,15 @@
 #include <time.h>
 
 #include "cleanup.h"
+#include "daemon/clock.h"
 #include "cpuset.h"
 #include "plugins/common/file-io.h"
 #include "vhost-thread.h"
 
 enum {
         STATUS_FILE_MAX = 16384,
-        BLOCKED_SECONDS = 600, /* what kept a worker away, other than its cpuset, is tried again so often: it costs a decision that fails */
+        BLOCKED_USEC = 600000000, /* what kept a worker away, other than its cpuset, is tried again so often: it costs a decision that fails */
 };
-
-static time_t monotonic_seconds(void) {
-        struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return now.tv_sec;
-}
 
 /* The thread that a unit's id names, if it is still that one. */
 static int find_object(struct vhost_state *state, const char *object, struct vhost_thread **ret) {
@@ -98,11 +93,11 @@ static void tell_blocked(struct vhost_state *state, struct vhost_thread *thread,
         thread->told_blocked = true;
         thread->unit->blocked = true;
         thread->blocked_cpuset = cpuset_mark(state, thread->id);
-        thread->blocked_since = monotonic_seconds();
+        thread->blocked_since = monotonic_usec();
 }
 
 void vhost_refresh_blocked(struct vhost_state *state, struct vhost_thread *thread) {
-        if (thread->unit->blocked && (monotonic_seconds() - thread->blocked_since >= BLOCKED_SECONDS || cpuset_mark(state, thread->id) != thread->blocked_cpuset))
+        if (thread->unit->blocked && (monotonic_usec() - thread->blocked_since >= BLOCKED_USEC || cpuset_mark(state, thread->id) != thread->blocked_cpuset))
                 thread->unit->blocked = false;
 }
 
@@ -125,6 +120,7 @@ static int place_set(void *userdata, const char *object, const char *value, char
         thread->told_blocked = thread->unit->blocked = false;
         thread->n_pause = thread->n_resets = 0;
         state->guests.pending = state->guests.pending || state->widenings;
+        state->partition.generation = state->partition.waiting = 0; /* it may have been the last one to be placed */
         vhost_thread_is_set(state, thread, &really);
         thread->worker->cpu = affinity_only_cpu(&really);
         thread->unit->manual = vhost_is_bound_elsewhere(state, thread);
@@ -174,6 +170,7 @@ int vhost_place(void *userdata, const struct iocore_unit *unit, int cpu, char *r
 static void cores_changed(struct vhost_state *state) {
         state->guests.pending = true;
         state->guests.generation++;
+        partition_cores_changed(state);
 }
 
 int vhost_core_add(void *userdata, int cpu, char *ret_worker, size_t size) {
@@ -217,6 +214,11 @@ const struct iocore_knob vhost_knobs[VHOST_N_KNOBS] = {
         { .kind = KIND_PROCESS_CPUS, .doc = "CPUs that the first thread of a guest, and what was born with its CPUs since, may run on, as a list",
           .get = process_cpus_get, .set = process_cpus_set },
         { .kind = KIND_CGROUP_CPUS, .doc = "CPUs of a cgroup, as a list", .get = cgroup_cpus_get, .set = cgroup_cpus_set },
+        { .kind = KIND_PARTITION_DIRECTORY, .doc = "is there a cgroup for a partition of the I/O cores: yes or no", .get = partition_directory_get,
+          .set = partition_directory_set },
+        { .kind = KIND_PARTITION_CPUS, .doc = "CPUs of the partition of the I/O cores, as a list; empty: there is none", .get = partition_cpus_get,
+          .set = partition_cpus_set },
+        { .kind = KIND_THREAD_CGROUP, .doc = "cgroup of a worker that is a kernel thread, as a path", .get = thread_cgroup_get, .set = thread_cgroup_set },
 };
 
 /* Cpus_allowed of /proc/TID/status is the mask as the kernel keeps it (fs/proc/array.c, task_cpus_allowed()). */
@@ -249,10 +251,12 @@ int hands_open(struct vhost_state *state) {
 void hands_close(struct vhost_state *state) {
         guests_close(state);
         widening_forget_all(state);
+        partition_close(state);
         free(state->cpuset_mount);
 }
 
 int hands_scan(struct vhost_state *state, bool thorough) {
+        partition_scan(state);
         return guests_scan(state, thorough);
 }
 

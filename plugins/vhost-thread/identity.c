@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "daemon/clock.h"
 #include "identity.h"
 #include "owner-files.h"
 #include "plugins/common/file-io.h"
@@ -443,12 +444,10 @@ void identity_new_epoch(struct vhost_state *state) {
 
 static void sample_taps(struct vhost_state *state) {
         struct identity *identity = state->identity;
-        struct timespec now;
 
         identity->sampled = true;
         int r = tap_counters_dump(identity->taps);
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        identity->clock = (uint64_t) now.tv_sec * 1000000000u + (uint64_t) now.tv_nsec;
+        identity->clock = monotonic_nsec();
         if (r < 0 && !identity->told)
                 state->services->log(state->context, LOG_WARNING, "Counters of taps could not be read: %s, ignoring", strerror(-r));
         identity->told = r < 0;

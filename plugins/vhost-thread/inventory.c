@@ -41,6 +41,7 @@ static void forget(struct vhost_state *state, size_t index) {
         if (thread->worker)
                 state->services->worker_remove(state->context, thread->worker);
         closep(&thread->schedstat);
+        free(thread->home);
         free(thread);
         state->n_changes++;
 }
@@ -194,6 +195,18 @@ static int look_for_new(struct vhost_state *state, bool thorough) {
         return r;
 }
 
+/* One that could not be opened: there may have been no file descriptor left. */
+static void reopen_schedstat(struct vhost_state *state, struct vhost_thread *thread) {
+        char path[VHOST_PATH_MAX];
+
+        vhost_thread_path(thread, "schedstat", path);
+        int fd = state->services->open_path(state->context, path, O_RDONLY);
+        if (fd < 0)
+                return;
+        thread->schedstat = fd;
+        thread->told = false;
+}
+
 int vhost_scan(struct vhost_state *state, bool thorough) {
         if (thorough)
                 vhost_check_visibility(state);
@@ -209,6 +222,8 @@ int vhost_scan(struct vhost_state *state, bool thorough) {
                 vhost_refresh_blocked(state, state->threads[i]);
                 if (thorough)
                         refresh_owner(state, state->threads[i]);
+                if (thorough && state->threads[i]->schedstat < 0)
+                        reopen_schedstat(state, state->threads[i]);
         }
         int r = !state->connector ? look_for_new(state, thorough) : thorough ? vhost_look_everywhere(state) : 0;
         identity_scan(state, thorough);

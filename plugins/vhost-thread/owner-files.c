@@ -13,6 +13,8 @@
 
 enum {
         FILES_MAX = 16384,           /* open files of one owner that are looked at: 16 ms at 1 us for a readlink */
+        /* Those of them that are vhost devices or taps, at 10 us or more for a tap's fdinfo: four devices with as many queue pairs as a tap can have. */
+        FILES_OF_VHOST_MAX = 2048,
         LINK_MAX_LENGTH = 64,        /* longer ones are nothing of vhost */
         INFO_FILE_MAX = 4096,
         COMMAND_LINE_MAX = 1 << 18,
@@ -128,6 +130,8 @@ static int read_files(const struct iocore_services *services, struct iocore_cont
                 target[length] = '\0';
                 if (!owner_file_parse_link(target, &file))
                         continue;
+                if (ret->n_files == FILES_OF_VHOST_MAX)
+                        return -EMFILE;
                 file.fd = number;
                 if (file.is_tap)
                         read_tap(services, context, pid, &file);

@@ -118,6 +118,8 @@ int vhost_open_connected(const struct iocore_services *services, struct iocore_c
         else
                 r = read_patterns(services, context, &state->patterns, ret_reason, size);
         if (r >= 0)
+                r = partition_open(state, ret_reason, size);
+        if (r >= 0)
                 r = hands_open(state);
         if (r >= 0 && (r = vhost_scan(state, true)) < 0)
                 snprintf(ret_reason, size, "/proc: %s", strerror(-r));
@@ -176,7 +178,8 @@ static int vhost_open(const struct iocore_services *services, struct iocore_cont
         if (!wanted)
                 snprintf(no_connector, sizeof no_connector, "switched off");
         else if (own && connector_open(&connector, no_connector, sizeof no_connector) < 0)
-                services->log(context, LOG_NOTICE, "New workers are found by a scan every second; process connector: %s", no_connector);
+                services->log(context, LOG_NOTICE, "New workers are found by a scan every %g s; process connector: %s", (double) services->scan_interval(context) / 1e6,
+                              no_connector);
         int r = vhost_open_connected(services, context, own ? &affinity_of_the_kernel : &affinity_refused, connector, no_connector, ret_state, ret_reason, size);
         if (r == 0 && own) {
                 struct vhost_state *state = *ret_state;
@@ -214,6 +217,7 @@ static const char *vhost_unavailable(void *userdata, const char *kind) {
 
 static const struct iocore_option options[] = {
         { "connector", "yes or no: may the process connector tell of new workers" },
+        { "partition", "no, root or isolated: are the I/O cores to be a cpuset partition of that kind" },
         { "patterns", "names of patterns for kernel threads of other drivers" },
         { "*.regex", "names of the kernel threads that a pattern is for" },
         { "*.kind", "kind of the device that a thread of a pattern serves" },

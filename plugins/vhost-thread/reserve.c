@@ -43,7 +43,7 @@ void guest_tell_pinned(struct vhost_state *state, struct guest *guest, bool pinn
 }
 
 /* What is being done in one call of reserve(). */
-struct reservation {
+struct asking {
         struct vhost_state *state;
         const struct affinity_mask *cores;
         iocore_want want;
@@ -78,62 +78,62 @@ void guest_object_name(const struct guest *guest, const struct guest_thread *thr
                 snprintf(ret, size, "%d.%" PRIu64, (int) thread->id, thread->start_time);
 }
 
-static int ask_for(const struct reservation *reservation, struct guest *guest, struct guest_thread *thread, const struct affinity_mask *wanted) {
+static int ask_for(const struct asking *asking, struct guest *guest, struct guest_thread *thread, const struct affinity_mask *wanted) {
         char object[IOCORE_NAME_MAX], value[IOCORE_VALUE_MAX];
 
         if (guest->since == 0)
                 guest->since = ticks_since_boot();
         guest_object_name(guest, thread, object, sizeof object);
         thread->set_error = affinity_format(wanted, value, sizeof value);
-        return thread->set_error < 0 ? 0 : reservation->want(reservation->userdata, guest_is_leader(guest, thread) ? KIND_PROCESS_CPUS : KIND_THREAD_CPUS, object, value);
+        return thread->set_error < 0 ? 0 : asking->want(asking->userdata, guest_is_leader(guest, thread) ? KIND_PROCESS_CPUS : KIND_THREAD_CPUS, object, value);
 }
 
 /* Its cpuset took some of what it was given: if the journal did not know, that would look like somebody else's change when it is played back. */
-static int settle(const struct reservation *reservation, struct guest *guest, struct guest_thread *thread) {
+static int settle(const struct asking *asking, struct guest *guest, struct guest_thread *thread) {
         struct affinity_mask mask;
 
         thread->settle = false;
-        return thread->reserved && vhost_mask_read(reservation->state, thread->id, &mask) >= 0 ? ask_for(reservation, guest, thread, &mask) : 0;
+        return thread->reserved && vhost_mask_read(asking->state, thread->id, &mask) >= 0 ? ask_for(asking, guest, thread, &mask) : 0;
 }
 
-static int ask(const struct reservation *reservation, struct guest *guest, struct guest_thread *thread, const struct affinity_mask *wanted) {
+static int ask(const struct asking *asking, struct guest *guest, struct guest_thread *thread, const struct affinity_mask *wanted) {
         char why[IOCORE_REASON_MAX];
 
-        thread->asked = reservation->state->guests.generation;
-        int r = ask_for(reservation, guest, thread, wanted);
+        thread->asked = asking->state->guests.generation;
+        int r = ask_for(asking, guest, thread, wanted);
         if (r < 0)
                 return r;
         if (thread->set_error == -ESRCH || thread->set_error == -ENOENT)
                 guest->changed = true;
         else if (thread->set_error < 0) {
                 snprintf(why, sizeof why, "its CPUs cannot be set: %s", strerror(-thread->set_error));
-                guest_tell(reservation->state, guest, thread, why);
+                guest_tell(asking->state, guest, thread, why);
         } else if (thread->told && affinity_equal(wanted, &thread->held))
-                guest_tell(reservation->state, guest, thread, NULL);
+                guest_tell(asking->state, guest, thread, NULL);
         return 0;
 }
 
-static int reserve_thread(const struct reservation *reservation, struct guest *guest, struct guest_thread *thread) {
+static int reserve_thread(const struct asking *asking, struct guest *guest, struct guest_thread *thread) {
         struct affinity_mask wanted;
 
         if (thread->undecided) /* the daemon does not know of anything that it set there */
-                guest_thread_is_foreign(reservation->state, guest, thread, IOCORE_FOREIGN_MANUAL);
+                guest_thread_is_foreign(asking->state, guest, thread, IOCORE_FOREIGN_MANUAL);
         if (!thread->read || thread->foreign)
                 return 0;
-        int r = thread->settle ? settle(reservation, guest, thread) : 0;
+        int r = thread->settle ? settle(asking, guest, thread) : 0;
         if (r < 0)
                 return r;
-        const char *why = find_wanted(thread, reservation->cores, &wanted);
+        const char *why = find_wanted(thread, asking->cores, &wanted);
         if (why && !thread->told)
-                guest_tell(reservation->state, guest, thread, why);
+                guest_tell(asking->state, guest, thread, why);
         if (affinity_equal(&wanted, &thread->held)) {
                 if (!why && thread->told)
-                        guest_tell(reservation->state, guest, thread, NULL);
+                        guest_tell(asking->state, guest, thread, NULL);
                 return 0;
         }
-        if (thread->covered || thread->asked == reservation->state->guests.generation)
+        if (thread->covered || thread->asked == asking->state->guests.generation)
                 return 0;
-        return ask(reservation, guest, thread, &wanted);
+        return ask(asking, guest, thread, &wanted);
 }
 
 static bool anything_reserved(const struct guest *guest) {
@@ -152,13 +152,13 @@ static bool stands_in_the_way(const struct guest *guest, const struct affinity_m
         return false;
 }
 
-static int reserve_guest(const struct reservation *reservation, struct guest *guest) {
+static int reserve_guest(const struct asking *asking, struct guest *guest) {
         static const struct affinity_mask no_cores;
-        struct reservation mine = *reservation;
-        bool tell = guest->pinned && stands_in_the_way(guest, reservation->cores);
+        struct asking mine = *asking;
+        bool tell = guest->pinned && stands_in_the_way(guest, asking->cores);
 
         if (tell != guest->told_pinned)
-                guest_tell_pinned(reservation->state, guest, tell);
+                guest_tell_pinned(asking->state, guest, tell);
         if (guest->pinned)
                 mine.cores = &no_cores;
         /* The leader first: what is born from now on inherits what it has. */
@@ -179,19 +179,17 @@ void vhost_core_mask(const struct vhost_state *state, struct affinity_mask *ret)
                         CPU_SET_S((size_t) cpu, sizeof ret->sets, ret->sets);
 }
 
-int vhost_reserve(void *userdata, iocore_want want, void *want_userdata) {
-        struct vhost_state *state = userdata;
+static int reserve_guests(struct vhost_state *state, iocore_want want, void *want_userdata) {
         struct guests *guests = &state->guests;
         struct affinity_mask cores;
-        const struct reservation reservation = { .state = state, .cores = &cores, .want = want, .userdata = want_userdata };
+        const struct asking asking = { .state = state, .cores = &cores, .want = want, .userdata = want_userdata };
 
         vhost_core_mask(state, &cores);
         bool active = !affinity_is_empty(&cores);
         if (active && !guests->active) {
                 /* Nobody looked for a while. */
-                guests->search = guests->pending = true;
-                for (size_t i = 0; i < guests->n; i++)
-                        guests->guests[i]->changed = true;
+                guests->pending = true;
+                guests_change_all(state);
         }
         guests->active = active;
         if (!active && guests->n_reserved == 0 && !state->widenings)
@@ -202,6 +200,16 @@ int vhost_reserve(void *userdata, iocore_want want, void *want_userdata) {
         guests->pending = false;
         r = widening_settle(state, want, want_userdata);
         for (size_t i = 0; i < guests->n && r >= 0; i++)
-                r = reserve_guest(&reservation, guests->guests[i]);
+                r = reserve_guest(&asking, guests->guests[i]);
         return r;
+}
+
+int vhost_reserve(void *userdata, iocore_want want, void *want_userdata) {
+        struct vhost_state *state = userdata;
+
+        /* What holds CPUs gives them back first, and takes them last. */
+        int r = partition_before_guests(state, want, want_userdata);
+        if (r >= 0)
+                r = reserve_guests(state, want, want_userdata);
+        return r < 0 ? r : partition_after_guests(state, want, want_userdata);
 }

@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/clock.h"
 #include "vhost-thread.h"
 
 enum {
@@ -13,12 +14,6 @@ enum {
          * read some microseconds later than it says, and as much later in the next epoch. */
         CLOCK_EVERY = 16,
 };
-
-static uint64_t monotonic_nsec(void) {
-        struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (uint64_t) now.tv_sec * 1000000000u + (uint64_t) now.tv_nsec;
-}
 
 /* The old numbers stay in the model with their old clock: no load is made up. */
 static void tell_unreadable(struct vhost_state *state, struct vhost_thread *thread) {

@@ -13,6 +13,7 @@
 #include "identity.h"
 #include "cpuset.h"
 #include "guests.h"
+#include "partition.h"
 #include "plugins/iocore-plugin.h"
 #include "thread-info.h"
 
@@ -42,11 +43,12 @@ struct vhost_thread {
         /* what iocored set last */
         bool told_cpuset;    /* that its cpuset cannot be widened */
         uint64_t blocked_cpuset; /* cpuset_mark() when unit->blocked was set */
-        time_t blocked_since;    /* s of the monotonic clock */
+        uint64_t blocked_since;  /* usec of the monotonic clock */
         bool is_set;         /* it is bound to an I/O core, and nobody else changed that */
         unsigned n_resets, n_pause; /* as in struct guest_thread */
         uint64_t cpuset;     /* cpuset_mark() when it was set */
         struct affinity_mask set, seen; /* seen: as sched_getaffinity() last told it */
+        char *home;          /* path of its own cgroup while it is in the partition; NULL: it is there */
 };
 
 /* A kernel thread that its maker had not finished when it was looked at. */
@@ -85,6 +87,7 @@ struct vhost_state {
         struct cpuset_mount *cpuset_mount; /* NULL: not looked for yet */
         struct cpuset_place cpuset_place; /* the cgroup that cgroup.cpus was last asked of */
         struct widening *widenings;    /* the latest first */
+        struct partition partition;
         bool told_reset;               /* in this scan */
         struct affinity_calls kernel_affinity; /* the kernel's calls, with this as their userdata */
 };
@@ -138,7 +141,7 @@ int vhost_sample_workers(void *state);
 int vhost_place(void *state, const struct iocore_unit *unit, int cpu, char *ret_value, size_t size);
 int vhost_core_add(void *state, int cpu, char *ret_worker, size_t size);
 int vhost_core_remove(void *state, int cpu, const char *worker);
-enum { VHOST_N_KNOBS = 4 };
+enum { VHOST_N_KNOBS = 7 };
 extern const struct iocore_knob vhost_knobs[VHOST_N_KNOBS];
 /* The hands' part of opening (after affinity and n_cpus are known, before the first scan), closing (nothing of the host is changed) and scanning (after the
  * workers are known). 0; -ENOMEM. */
@@ -176,6 +179,8 @@ int cgroup_cpus_set(void *state, const char *object, const char *value, char *re
 
 /* widen.c; see iocore_plugin.prepare() */
 int vhost_prepare(void *userdata, const struct iocore_unit *unit, int cpu, iocore_want want, void *want_userdata);
+/* Asks for the cpusets from the root down to `directory` to be widened where they lack the CPU, so that the unit can be there; tells where that cannot be. 0; -ENOMEM. */
+int vhost_make_room(struct vhost_state *state, const struct iocore_unit *unit, const char *directory, int cpu, iocore_want want, void *userdata);
 /* Asks for what cpusets were widened by and no worker needs any more to be taken away again. 0; -ENOMEM. */
 int widening_settle(struct vhost_state *state, iocore_want want, void *userdata);
 /* Knows from now on that the cgroup has these CPUs. */

@@ -132,20 +132,17 @@ static int walk(struct vhost_state *state, const char *directory, int cpu, bool 
         return 0;
 }
 
-int vhost_prepare(void *userdata, const struct iocore_unit *unit, int cpu, iocore_want want, void *want_userdata) {
-        struct vhost_state *state = userdata;
+int vhost_make_room(struct vhost_state *state, const struct iocore_unit *unit, const char *directory, int cpu, iocore_want want, void *userdata) {
         struct vhost_thread *thread = unit->plugin_data;
-        char directory[PATH_MAX], blocked[PATH_MAX] = "";
+        char blocked[PATH_MAX] = "";
         struct affinity_mask allowed;
 
-        if (cpu < 0 || cpu >= state->n_cpus || !cpuset_find_mount(state))
-                return 0;
-        if (cpuset_directory(state, thread->id, directory, sizeof directory) < 0 || cpuset_effective(state, directory, &allowed) < 0)
+        if (cpuset_effective(state, directory, &allowed) < 0)
                 return 0;
         if (!affinity_has(&allowed, cpu)) {
-                int r = walk(state, directory, cpu, false, want, want_userdata, blocked);
+                int r = walk(state, directory, cpu, false, want, userdata, blocked);
                 if (r >= 0 && !blocked[0])
-                        r = walk(state, directory, cpu, true, want, want_userdata, blocked);
+                        r = walk(state, directory, cpu, true, want, userdata, blocked);
                 if (r < 0)
                         return r;
                 if (cpuset_effective(state, directory, &allowed) < 0 || !affinity_has(&allowed, cpu)) {
@@ -157,6 +154,19 @@ int vhost_prepare(void *userdata, const struct iocore_unit *unit, int cpu, iocor
                 state->services->tell(state->context, "blocked", unit->id, "");
         thread->told_cpuset = false;
         return 0;
+}
+
+int vhost_prepare(void *userdata, const struct iocore_unit *unit, int cpu, iocore_want want, void *want_userdata) {
+        struct vhost_state *state = userdata;
+        struct vhost_thread *thread = unit->plugin_data;
+        char directory[PATH_MAX];
+
+        if (cpu >= state->n_cpus || !cpuset_find_mount(state))
+                return 0;
+        int r = partition_prepare(state, thread, cpu, want, want_userdata);
+        if (r < 0 || cpu < 0 || cpuset_directory(state, thread->id, directory, sizeof directory) < 0)
+                return r;
+        return vhost_make_room(state, unit, directory, cpu, want, want_userdata);
 }
 
 static bool is_below(const char *path, const char *directory) {

@@ -149,6 +149,10 @@ static bool fake_cpu_is_io_core(struct iocore_context *context, int cpu) {
         return cpu >= 0 && cpu < context->n_cpus && context->cores[cpu].io_core;
 }
 
+static uint64_t fake_scan_interval(struct iocore_context *context) {
+        return context->scan_usec ?: 1000000;
+}
+
 static bool fake_in_haste(struct iocore_context *context) {
         return context->in_haste;
 }
@@ -345,6 +349,7 @@ const struct iocore_services fake_services = {
         .cpu_pinned = fake_cpu_pinned,
         .cpu_is_io_core = fake_cpu_is_io_core,
         .in_haste = fake_in_haste,
+        .scan_interval = fake_scan_interval,
         .domain_set_vcpus = fake_domain_set_vcpus,
         .domain_set_iothreads = fake_domain_set_iothreads,
         .domain_set_cells = fake_domain_set_cells,

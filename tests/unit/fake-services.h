@@ -52,6 +52,7 @@ struct iocore_context {
         unsigned n_pinned[FAKE_CPUS_MAX];  /* what cpu_pinned() was told */
         unsigned n_told, n_knobs_changed;
         bool in_haste;               /* what in_haste() says */
+        uint64_t scan_usec;          /* what scan_interval() says; 0: a second */
         char last_told[512];         /* "KIND OBJECT: TEXT" */
         char last_knob_changed[256]; /* "KIND OBJECT" */
         char events[FAKE_EVENTS_MAX][512]; /* "DOMAIN EVENT DETAIL"; what comes after the last one that fits is only counted */

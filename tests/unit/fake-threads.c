@@ -367,11 +367,10 @@ void fake_turn(struct fake_kernel *kernel, bool thorough) {
 }
 
 void fake_restore(struct fake_kernel *kernel) {
-        static const bool places_first[] = { true, false };
-        for (size_t pass = 0; pass < 2; pass++)
+        for (int pass = 0; pass < 3; pass++)
                 for (size_t i = kernel->n_wants; i-- > 0;) {
                         struct fake_want *entry = kernel->wants + i;
-                        if ((strcmp(entry->kind, "unit.place") == 0) != places_first[pass])
+                        if (pass != (strcmp(entry->kind, "partition.cpus") == 0 ? 0 : strcmp(entry->kind, "unit.place") == 0 ? 1 : 2))
                                 continue;
                         const struct iocore_knob *knob = find_knob(entry->kind);
                         char live[256], really[256];

@@ -10,7 +10,7 @@
 #include "plugins/vhost-thread/affinity.h"
 
 enum {
-        FAKE_THREADS_MAX = 512,
+        FAKE_THREADS_MAX = 2048,
         FAKE_WANTS_MAX = 1024,
         FAKE_PLAIN = 0x00400000,
         FAKE_KTHREAD = 0x00208040,

@@ -141,7 +141,10 @@ tests_unit_test_reservation_LDADD = libiocored.la $(CMOCKA_LIBS)
 endif
 
 if HAVE_CMOCKA
-unit_programs += tests/unit/test-slices tests/unit/test-systemd
+unit_programs += tests/unit/test-slices tests/unit/test-systemd tests/unit/test-systemd-request
+tests_unit_test_systemd_request_SOURCES = tests/unit/test-systemd-request.c plugins/systemd/connection.c plugins/systemd/connection-private.h
+tests_unit_test_systemd_request_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_systemd_request_LDADD = libsystemd-slices.la $(CMOCKA_LIBS) -lpthread
 tests_unit_test_slices_SOURCES = tests/unit/test-slices.c
 tests_unit_test_slices_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_slices_LDADD = libsystemd-slices.la $(CMOCKA_LIBS)
@@ -156,6 +159,10 @@ unit_programs += tests/unit/test-doctor
 tests_unit_test_doctor_SOURCES = tests/unit/test-doctor.c tests/unit/fake-services.c tests/unit/fake-services.h $(doctor_sources)
 tests_unit_test_doctor_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_doctor_LDADD = libiocored.la $(CMOCKA_LIBS)
+unit_programs += tests/unit/test-partition
+tests_unit_test_partition_SOURCES = tests/unit/test-partition.c tests/unit/fake-threads.c tests/unit/fake-threads.h tests/unit/fake-services.c tests/unit/fake-services.h
+tests_unit_test_partition_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_partition_LDADD = libvhost-thread.la libiocored.la $(CMOCKA_LIBS)
 unit_programs += tests/unit/test-hands tests/unit/test-hands-foreign tests/unit/test-hands-lives tests/unit/test-cpuset
 guest_world = tests/unit/guest-world.c tests/unit/guest-world.h tests/unit/fake-threads.c tests/unit/fake-threads.h tests/unit/fake-services.c tests/unit/fake-services.h
 tests_unit_test_hands_SOURCES = tests/unit/test-hands.c $(guest_world)

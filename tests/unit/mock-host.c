@@ -272,6 +272,20 @@ static int set_keep(void *state, const char *object, const char *value, char *re
         return r < 0 ? r : copy(ret, size, value);
 }
 
+static int get_partition(void *state, const char *object, char *ret, size_t size) {
+        const struct mock *mock = state;
+        return strcmp(object, "p") == 0 ? copy(ret, size, mock->kernel->partition) : -ENOENT;
+}
+
+static int set_partition(void *state, const char *object, const char *value, char *ret, size_t size) {
+        struct mock *mock = state;
+        if (strcmp(object, "p") != 0)
+                return -ENOENT;
+        snprintf(mock->kernel->partition, sizeof mock->kernel->partition, "%s", value);
+        memcpy(mock->kernel->place_then, mock->kernel->units[0].place, sizeof mock->kernel->place_then);
+        return copy(ret, size, value);
+}
+
 static int reserve(void *state, iocore_want want, void *userdata) {
         const struct mock *mock = state;
         char cpus[24] = "not", object[8];
@@ -288,9 +302,13 @@ static int reserve(void *state, iocore_want want, void *userdata) {
 }
 
 static int prepare(void *state, const struct iocore_unit *unit, int cpu, iocore_want want, void *userdata) {
-        const struct mock *mock = state;
+        struct mock *mock = state;
         char object[8];
         (void) unit;
+        if (cpu == IOCORE_CPU_ANY) {
+                mock->kernel->n_asked_home++;
+                return mock->kernel->partition[0] ? want(userdata, "partition.cpus", "p", "") : 0;
+        }
         sprintf(object, "g.%d", cpu);
         return mock->kernel->gated ? want(userdata, "mock.gate", object, "open") : 0;
 }
@@ -416,15 +434,16 @@ static const struct iocore_knob knobs[] = {
         { "mock.tune", "", get_tune, set_tune },
         { "mock.gate", "", get_gate, set_gate },
         { "mock.keep", "", get_keep, set_keep },
+        { "partition.cpus", "", get_partition, set_partition },
         { "worker.locked", "", get_locked, set_locked }, /* the last: stock kernels do not have it */
 };
 
 static const struct iocore_plugin elvis = {
-        .abi = IOCORE_PLUGIN_ABI, .size = sizeof elvis, .name = "mock", .provides = "vhost", .scan = mock_scan, .knobs = knobs, .n_knobs = 6,
+        .abi = IOCORE_PLUGIN_ABI, .size = sizeof elvis, .name = "mock", .provides = "vhost", .scan = mock_scan, .knobs = knobs, .n_knobs = 7,
         .place = place, .core_add = core_add, .core_remove = core_remove, .reserve = reserve, .prepare = prepare,
 };
 static const struct iocore_plugin stock = {
-        .abi = IOCORE_PLUGIN_ABI, .size = sizeof stock, .name = "mock", .provides = "vhost", .scan = mock_scan, .knobs = knobs, .n_knobs = 5,
+        .abi = IOCORE_PLUGIN_ABI, .size = sizeof stock, .name = "mock", .provides = "vhost", .scan = mock_scan, .knobs = knobs, .n_knobs = 6,
         .place = place, .core_add = core_add, .core_remove = core_remove, .reserve = reserve, .prepare = prepare,
 };
 

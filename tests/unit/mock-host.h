@@ -38,6 +38,9 @@ struct mock_kernel {
                 bool exists;
                 char cpus[24];
         } keeps[MOCK_KEEPS];
+        unsigned n_asked_home; /* times that the plugin was asked what a unit needs to go home */
+        char partition[16];    /* knob partition.cpus of the object "p" */
+        char place_then[16];   /* where u.0 was when that was set last */
         char tune[32]; /* knob mock.tune of the object "x": spells "0x10" as "16" */
 
         unsigned n_writes;  /* that were tried */

@@ -354,13 +354,29 @@ static void files_that_cannot_be_read_are_not_read_all_the_time(void **test_stat
         assert_int_equal(fixture->context->n_workers, ELEMENTSOF(names)); /* no news is not bad news */
 }
 
+static void a_worker_whose_times_could_not_be_read_has_a_load_when_they_can(void **test_state) {
+        struct fixture *fixture = *test_state;
+        connect_plugin(fixture);
+        fixture->unreadable = "schedstat";
+        put_kernel_thread(fixture, 120, "vhost-100", 1234);
+        tell_born(fixture, 120, 120);
+        assert_int_equal(announced(fixture), 1);
+        assert_int_equal(iocore_plugin.sample_workers(fixture->state), 0);
+        assert_int_equal(fake_worker(fixture->context, "t.120")->clock, 0);
+        fixture->unreadable = NULL; /* there are file descriptors again */
+        scan(fixture, true);
+        assert_int_equal(iocore_plugin.sample_workers(fixture->state), 0);
+        assert_true(fake_worker(fixture->context, "t.120")->clock > 0);
+        assert_int_equal(fake_worker(fixture->context, "t.120")->busy, 1000);
+}
+
 static void a_connector_that_fails_is_replaced_by_scans(void **test_state) {
         struct fixture *fixture = *test_state;
         connect_plugin(fixture);
         assert_string_equal(described(fixture, "discovery"), "process connector");
         tell_error(fixture, -ENOTCONN);
         assert_int_equal(announced(fixture), -ENOTCONN);
-        assert_string_equal(described(fixture, "discovery"), "a scan every second (process connector: Transport endpoint is not connected)");
+        assert_string_equal(described(fixture, "discovery"), "a scan every 1 s (process connector: Transport endpoint is not connected)");
         put_kernel_thread(fixture, 120, "vhost-100", 1234);
         assert_int_equal(announced(fixture), 0);
         scan(fixture, false);
@@ -370,7 +386,7 @@ static void a_connector_that_fails_is_replaced_by_scans(void **test_state) {
 static void it_is_said_how_workers_are_found_and_what_they_are(void **test_state) {
         struct fixture *fixture = *test_state;
         open_plugin(fixture, NULL);
-        assert_string_equal(described(fixture, "discovery"), "a scan every second (process connector: not asked for)");
+        assert_string_equal(described(fixture, "discovery"), "a scan every 1 s (process connector: not asked for)");
         assert_string_equal(described(fixture, "workers"), "none yet");
         assert_string_equal(described(fixture, "fork_from_owner_default"), "");
         put_kernel_thread(fixture, 120, "vhost-100", 1234);
@@ -394,7 +410,9 @@ static void the_connector_can_be_switched_off(void **test_state) {
         assert_string_equal(reason, "option connector: \"perhaps\" is neither yes nor no");
         assert_null(fixture->state);
         assert_int_equal(open_with(fixture, (const char *const[]) { "connector", "no", NULL }, reason), 0);
-        assert_string_equal(described(fixture, "discovery"), "a scan every second (process connector: switched off)");
+        assert_string_equal(described(fixture, "discovery"), "a scan every 1 s (process connector: switched off)");
+        fixture->context->scan_usec = 250000; /* as a reload may change it */
+        assert_string_equal(described(fixture, "discovery"), "a scan every 0.25 s (process connector: switched off)");
 }
 
 /* --- what is hidden */
@@ -480,6 +498,7 @@ int main(void) {
                 TEST(an_id_that_is_used_again_is_not_the_owner),
                 TEST(a_thread_may_end_between_any_two_looks_at_it),
                 TEST(files_that_cannot_be_read_are_not_read_all_the_time),
+                TEST(a_worker_whose_times_could_not_be_read_has_a_load_when_they_can),
                 TEST(a_connector_that_fails_is_replaced_by_scans),
                 TEST(it_is_said_how_workers_are_found_and_what_they_are),
                 TEST(the_connector_can_be_switched_off),

@@ -223,7 +223,7 @@ static void the_connector_needs_kernel_and_right(void **state) {
         struct iocore_context *context = *state;
 
         fixture_directory(context, "proc");
-        assert_finds(context, "connector", DOCTOR_NO, "a scan a second", "CONFIG_PROC_EVENTS");
+        assert_finds(context, "connector", DOCTOR_NO, "found by scans only", "CONFIG_PROC_EVENTS");
         fixture_write(context, "proc/net/connector", "Name            ID\nw1              3:1\n");
         assert_finds(context, "connector", DOCTOR_NO, "no cn_proc", "CONFIG_PROC_EVENTS");
         fixture_write(context, "proc/net/connector", "Name            ID\ncn_proc         1:1\n");

@@ -268,6 +268,43 @@ static void a_change_that_cannot_be_undone_now_is_one_event_all_the_same(void **
         assert_int_equal(fixture->toy.guests[1], 0xff);
 }
 
+/* A plugin whose answers come late says when they have come: nobody waits for a pause to end then, which doubles each time. */
+static void what_was_refused_is_tried_again_at_once_when_its_plugin_says_so(void **state) {
+        struct fixture *fixture = *state;
+        start(fixture);
+        epochs(fixture, 3);
+        fixture->toy.guests_error = -ETIMEDOUT;
+        assert_int_equal(wish(fixture, INTENT_GROW, 3, "")->verdict, VERDICT_DONE);
+        epochs(fixture, 100); /* by now it waits for longer than 4 s */
+        fixture->toy.guests_error = 0;
+        fixture->toy.changed = "g.1";
+        epochs(fixture, 1);
+        assert_int_equal(fixture->toy.guests[1], 0xf7);
+        assert_int_equal(fixture->toy.guests[2], 0xff); /* of which nothing was said */
+        stop(fixture);
+        assert_int_equal(fixture->toy.guests[1], 0xff);
+}
+
+/* It came about after it had been given up: it is iocored's all the same, and somebody else's change of it is noticed. */
+static void what_came_late_is_known_to_the_journal(void **state) {
+        struct fixture *fixture = *state;
+        start(fixture);
+        epochs(fixture, 3);
+        fixture->toy.late = true;
+        assert_int_equal(wish(fixture, INTENT_GROW, 3, "")->verdict, VERDICT_DONE);
+        fixture->toy.late = false;
+        fixture->toy.changed = "g.1";
+        epochs(fixture, 1);
+        assert_int_equal(n_events(fixture, "foreign-change"), 0);
+        fixture->toy.guests[1] = 0x0f;
+        fixture->toy.changed = "g.1";
+        epochs(fixture, 1);
+        assert_int_equal(n_events(fixture, "foreign-change"), 1);
+        stop(fixture);
+        assert_int_equal(fixture->toy.guests[0], 0xff);
+        assert_int_equal(fixture->toy.guests[1], 0x0f);
+}
+
 static void of_many_guests_that_resist_some_are_told_and_of_the_others_how_many(void **state) {
         struct fixture *fixture = *state;
         start(fixture);
@@ -333,6 +370,8 @@ int main(void) {
                 TEST(what_its_plugin_tells_of_a_guest_may_be_contested),
                 TEST(a_change_that_cannot_be_undone_now_is_one_event_all_the_same),
                 TEST(of_many_guests_that_resist_some_are_told_and_of_the_others_how_many),
+                TEST(what_was_refused_is_tried_again_at_once_when_its_plugin_says_so),
+                TEST(what_came_late_is_known_to_the_journal),
                 TEST(an_idle_io_core_is_told_once_until_it_works_again),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

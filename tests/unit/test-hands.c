@@ -162,6 +162,69 @@ static void a_guest_without_a_worker_is_found_by_its_vcpus(void **test_state) {
         assert_int_equal(helper->mask, 0x7f);
 }
 
+/* --- whoever may run programs may have any number of threads --- */
+
+static void a_guest_of_very_many_threads_is_not_listed_whenever_one_comes_or_goes(void **test_state) {
+        enum { MANY = 1200, TURNS = 12 };
+        struct world *world = *test_state;
+        struct fake_kernel *kernel = world->kernel;
+        for (unsigned i = 0; i < MANY; i++)
+                fake_taskset(fake_clone(kernel, world->leader, "worker", FAKE_PLAIN), 0x0f);
+        reserved(test_state);
+        unsigned n_lists = 0;
+        for (unsigned i = 0; i < TURNS; i++) {
+                struct guest *guest = guests_find(kernel->state, world->leader->id);
+                guests_process_changed(kernel->state, world->leader->id);
+                assert_int_equal(guests_refresh(kernel->state), 0);
+                n_lists += !guest->changed;
+        }
+        assert_in_range(n_lists, TURNS / 4, TURNS / 2);
+        /* but by a thorough scan, and when there is a first I/O core */
+        guests_process_changed(kernel->state, world->leader->id);
+        fake_turn(kernel, true);
+        assert_false(guests_find(kernel->state, world->leader->id)->changed);
+}
+
+static void processes_of_very_many_threads_are_looked_at_one_after_the_other(void **test_state) {
+        enum { MANY = 2100 };
+        struct world *world = reserved(test_state);
+        struct fake_kernel *kernel = world->kernel;
+        struct fake_thread *crowd = fake_process(kernel, "java", 0xff), *other = fake_process(kernel, "vmm", 0xff);
+        char path[64];
+        fake_clone(kernel, other, "CPU 0/KVM", FAKE_PLAIN);
+        for (int i = 0; i < MANY; i++) {
+                snprintf(path, sizeof path, "/proc/%d/task/%d/comm", (int) crowd->id, 100000 + i);
+                fixture_write(kernel->context, path, "helper\n");
+        }
+        guests_process_changed(kernel->state, crowd->id);
+        guests_process_changed(kernel->state, other->id);
+        assert_int_equal(guests_refresh(kernel->state), 0);
+        assert_null(guests_find(kernel->state, other->id));
+        assert_int_equal(guests_refresh(kernel->state), 0);
+        assert_non_null(guests_find(kernel->state, other->id));
+        assert_null(guests_find(kernel->state, crowd->id));
+}
+
+static void more_processes_than_can_be_remembered_are_searched_for_but_rarely(void **test_state) {
+        struct world *world = reserved(test_state);
+        struct fake_kernel *kernel = world->kernel;
+        struct vhost_state *state = kernel->state;
+        struct fake_thread *other = fake_process(kernel, "vmm", 0xff);
+        struct timespec now;
+        fake_clone(kernel, other, "CPU 0/KVM", FAKE_PLAIN);
+        for (pid_t id = 100000; id < 100000 + GUEST_CANDIDATES_MAX; id++)
+                guests_process_changed(state, id);
+        guests_process_changed(state, other->id);
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        state->guests.search_took = 1000000;
+        state->guests.searched = (uint64_t) now.tv_sec * 1000000u - 5000000u;
+        assert_int_equal(guests_refresh(state), 0);
+        assert_null(guests_find(state, other->id));
+        state->guests.search_took = 200000;
+        assert_int_equal(guests_refresh(state), 0);
+        assert_non_null(guests_find(state, other->id));
+}
+
 static void a_thread_born_meanwhile_is_put_back_with_its_leader(void **test_state) {
         struct world *world = reserved(test_state);
         struct fake_thread *born = fake_clone(world->kernel, world->leader, "worker", FAKE_PLAIN), *unseen;
@@ -366,6 +429,9 @@ int main(void) {
                 TEST(a_mask_is_never_made_empty),
                 TEST(cpus_that_are_offline_are_not_lost),
                 TEST(a_guest_without_a_worker_is_found_by_its_vcpus),
+                TEST(a_guest_of_very_many_threads_is_not_listed_whenever_one_comes_or_goes),
+                TEST(processes_of_very_many_threads_are_looked_at_one_after_the_other),
+                TEST(more_processes_than_can_be_remembered_are_searched_for_but_rarely),
                 TEST(a_thread_born_meanwhile_is_put_back_with_its_leader),
                 TEST(one_that_knows_only_the_journal_puts_back_threads_born_meanwhile),
                 TEST(threads_born_meanwhile_are_put_back_before_their_leader),

@@ -478,6 +478,24 @@ static void ten_thousand_open_files_are_looked_at_in_bounded_time(void **test_st
         assert_null(files.files);
 }
 
+/* Each costs more to look at than another file, and whoever can make devices can make any number of them. */
+static void an_owner_of_very_many_devices_is_not_looked_at_to_the_end(void **test_state) {
+        struct machine *m = *test_state;
+        struct owner_files files;
+        char path[2 * PATH_MAX];
+
+        put_simple(m);
+        for (int i = 100; i < 2200; i++) {
+                snprintf(path, sizeof path, "%s/proc/100/fd/%d", m->context->root, i);
+                assert_int_equal(symlink(i < 2100 ? "/dev/net/tun" : "/dev/vhost-net", path), 0);
+        }
+        assert_int_equal(owner_files_read(&fake_services, m->context, 100, &files), -EMFILE);
+        assert_null(files.files);
+        open_plugin(m);
+        assert_null(fake_unit(m->context, "t.120")->device);
+        assert_non_null(strstr(fake_unit(m->context, "t.120")->unidentified, "cannot be looked at"));
+}
+
 static void a_process_that_is_not_there_has_no_files(void **test_state) {
         struct machine *m = *test_state;
         struct owner_files files;
@@ -615,6 +633,7 @@ int main(void) {
                 cmocka_unit_test(names_that_are_none_are_not_taken),
                 cmocka_unit_test(links_are_taken_for_what_they_are_only),
                 TEST(ten_thousand_open_files_are_looked_at_in_bounded_time),
+                TEST(an_owner_of_very_many_devices_is_not_looked_at_to_the_end),
                 TEST(a_process_that_is_not_there_has_no_files),
                 TEST(counters_are_the_guests),
                 TEST(a_macvtap_is_not_reversed),

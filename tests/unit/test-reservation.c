@@ -149,6 +149,41 @@ static void a_gate_is_shut_by_a_restore_only_after_the_units_have_left(void **st
         free(before);
 }
 
+/* The gate stands for a cpuset that gets its CPUs back: what the unit has then is what it would have without iocored. */
+static void a_unit_returns_to_what_it_has_when_all_that_it_needs_is_set(void **state) {
+        struct fixture *fixture = *state;
+        strcpy(fixture->kernel->units[0].place, "0-3");
+        fixture->kernel->resets = true;
+        assert_int_equal(RUN(fixture, CORE_ADD(4), MOVE("u.0", 4)), 0);
+        assert_string_equal(entry(fixture, "unit.place", "u.0")->old_value, "0-7");
+        assert_int_equal(transaction_restore(&fixture->mock->actor, NULL, NULL), 0);
+        assert_string_equal(fixture->kernel->units[0].place, "0-7");
+}
+
+static void what_keeps_a_unit_from_going_home_is_set_before_it_goes(void **state) {
+        struct fixture *fixture = *state;
+        assert_int_equal(RUN(fixture, CORE_ADD(4), MOVE("u.0", 4)), 0);
+        assert_int_equal(fixture->kernel->n_asked_home, 0);
+        strcpy(fixture->kernel->partition, "4");
+        assert_int_equal(RUN(fixture, MOVE("u.0", IOCORE_CPU_ANY)), 0);
+        assert_int_equal(fixture->kernel->n_asked_home, 1);
+        assert_string_equal(fixture->kernel->partition, "");
+        assert_string_equal(fixture->kernel->place_then, "4"); /* it was still there */
+        assert_string_equal(fixture->kernel->units[0].place, "0-7");
+}
+
+static void a_partition_is_dissolved_by_a_restore_before_the_units_leave(void **state) {
+        struct fixture *fixture = *state;
+        assert_int_equal(RUN(fixture, CORE_ADD(4), MOVE("u.0", 4), { .kind = STEP_KNOB_SET, .cpu = IOCORE_CPU_ANY, .knob = "partition.cpus", .object = "p", .value = "4" }), 0);
+        struct reservation *reservation = fixture->mock->actor.reservation;
+        fixture->mock->actor.reservation = NULL; /* as in a process that only restores */
+        assert_int_equal(transaction_restore(&fixture->mock->actor, NULL, NULL), 0);
+        fixture->mock->actor.reservation = reservation;
+        assert_string_equal(fixture->kernel->partition, "");
+        assert_string_equal(fixture->kernel->place_then, "4");
+        assert_string_equal(fixture->kernel->units[0].place, "0-7");
+}
+
 /* --- settling --- */
 
 static void what_plugins_want_is_set_once_and_given_back_when_the_core_goes(void **state) {
@@ -400,6 +435,9 @@ int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
                 TEST(what_a_move_needs_is_set_before_it_and_journaled_as_the_decision_s),
                 TEST(what_was_set_for_a_move_is_undone_when_a_later_step_fails),
+                TEST(a_unit_returns_to_what_it_has_when_all_that_it_needs_is_set),
+                TEST(what_keeps_a_unit_from_going_home_is_set_before_it_goes),
+                TEST(a_partition_is_dissolved_by_a_restore_before_the_units_leave),
                 TEST(a_move_that_fails_at_any_write_leaves_no_gate_open),
                 TEST(a_move_that_fails_after_what_it_needs_moved_the_unit_puts_it_back),
 TEST(a_gate_is_shut_by_a_restore_only_after_the_units_have_left),

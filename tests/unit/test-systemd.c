@@ -419,6 +419,51 @@ static void a_slow_answer_is_waited_for_once_and_noticed_when_it_comes(void **st
         assert_fake_shows(fixture, "system.slice", "system.slice 3 , 0-7");
 }
 
+static void a_refusal_that_comes_late_is_told_and_not_asked_for_again(void **state) {
+        struct fixture *fixture = *state;
+        open_plugin(fixture);
+        fixture->context->in_haste = true;
+        turn(fixture, false);
+        tell_fake(fixture, "refuse yes");
+        tell_fake(fixture, "delay 300");
+        fixture->context->cores[7].io_core = true;
+        turn(fixture, false);
+        assert_string_equal(fixture->wants, "system.slice=0-6=ETIMEDOUT");
+        turn_until_knob_changed(fixture, 1);
+        assert_string_equal(fixture->context->last_told, "not-isolated system.slice: SetUnitProperties: Access denied");
+        assert_value(fixture, "system.slice", "");
+        tell_fake(fixture, "delay 0");
+        turn_until_it_says(fixture, "slices: system.slice (not reserved), user.slice (not reserved) by AllowedCPUs");
+        for (int i = 0; i < 5; i++) {
+                turn(fixture, false);
+                assert_null(strstr(fixture->wants, "system.slice"));
+        }
+        assert_fake_shows(fixture, "system.slice", "system.slice 0 , 0-7");
+}
+
+static void what_passes_is_said_to_have_passed(void **state) {
+        struct fixture *fixture = *state;
+        open_plugin(fixture);
+        fixture->context->in_haste = true;
+        turn(fixture, false);
+        kill(fixture->bus, SIGSTOP);
+        fixture->context->cores[7].io_core = true;
+        turn(fixture, false);
+        assert_string_equal(fixture->wants, "system.slice=0-6=ETIMEDOUT");
+        assert_int_equal(fixture->context->n_knobs_changed, 0);
+        end_fake(fixture);
+        end(&fixture->bus);
+        /* not by the pauses of the daemon, which knows nothing of the bus */
+        turn_until_knob_changed(fixture, 1);
+        assert_string_equal(fixture->context->last_knob_changed, "slice.cpus system.slice");
+        assert_value(fixture, "system.slice", "");
+        start_bus(fixture);
+        start_fake(fixture);
+        turn_until_it_says(fixture, "slices: system.slice, user.slice by AllowedCPUs");
+        turn(fixture, false);
+        assert_value(fixture, "system.slice", "0-6");
+}
+
 static void a_hung_systemd_delays_one_turn_by_100_ms_and_no_other(void **state) {
         struct fixture *fixture = *state;
         int64_t healthy = 0, hung = 0, first;
@@ -564,6 +609,39 @@ static void what_somebody_else_changed_is_told_and_left_alone(void **state) {
         assert_int_equal(fixture->context->n_knobs_changed, 1);
 }
 
+static void what_somebody_else_changed_may_be_adopted(void **state) {
+        struct fixture *fixture = *state;
+        open_plugin(fixture);
+        fixture->context->cores[7].io_core = true;
+        turn(fixture, false);
+        tell_fake(fixture, "cpus user.slice 0-1,7");
+        turn_until_knob_changed(fixture, 1);
+        iocore_plugin.foreign(fixture->state, "slice.cpus", "user.slice", IOCORE_FOREIGN_ADOPT);
+        turn(fixture, false);
+        assert_string_equal(fixture->wants, "user.slice=0-1=ok");
+        assert_string_equal(describe(fixture), "slices: system.slice, user.slice by AllowedCPUs");
+        fixture->context->cores[7].io_core = false;
+        turn(fixture, false);
+        assert_string_equal(fixture->wants, "system.slice==ok user.slice=0-1,7=ok");
+}
+
+static void what_somebody_else_changed_may_be_contested(void **state) {
+        struct fixture *fixture = *state;
+        open_plugin(fixture);
+        fixture->context->cores[7].io_core = true;
+        turn(fixture, false);
+        for (unsigned i = 1; i <= 2; i++) {
+                tell_fake(fixture, "cpus user.slice 0-1,7");
+                turn_until_knob_changed(fixture, i);
+                iocore_plugin.foreign(fixture->state, "slice.cpus", "user.slice", IOCORE_FOREIGN_CONTEST);
+                turn(fixture, false);
+                assert_value(fixture, "user.slice", "0-6");
+        }
+        fixture->context->cores[7].io_core = false;
+        turn(fixture, false);
+        assert_string_equal(fixture->wants, "system.slice==ok user.slice==ok");
+}
+
 static void a_change_just_before_ours_is_not_overwritten(void **state) {
         struct fixture *fixture = *state;
         open_plugin(fixture);
@@ -595,6 +673,8 @@ int main(void) {
                 WITH_FIXTURE(any_slice_is_reached_by_its_name),
                 WITH_FIXTURE(a_refusal_is_told_in_systemds_words_and_not_asked_for_again),
                 WITH_FIXTURE(a_slow_answer_is_waited_for_once_and_noticed_when_it_comes),
+                WITH_FIXTURE(a_refusal_that_comes_late_is_told_and_not_asked_for_again),
+                WITH_FIXTURE(what_passes_is_said_to_have_passed),
                 WITH_FIXTURE(a_hung_systemd_delays_one_turn_by_100_ms_and_no_other),
                 WITH_FIXTURE(nothing_that_was_not_asked_yet_is_set_late),
                 WITH_FIXTURE(a_systemd_that_vanished_is_found_again),
@@ -603,6 +683,8 @@ int main(void) {
                 WITH_FIXTURE(it_ends_within_its_bound_also_when_systemd_hangs),
                 WITH_FIXTURE(what_was_asked_for_last_is_done_before_it_ends),
                 WITH_FIXTURE(what_somebody_else_changed_is_told_and_left_alone),
+                WITH_FIXTURE(what_somebody_else_changed_may_be_adopted),
+                WITH_FIXTURE(what_somebody_else_changed_may_be_contested),
                 WITH_FIXTURE(a_change_just_before_ours_is_not_overwritten),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,6 +62,8 @@ static int cpus_set(void *state, const char *object, const char *value, char *re
                 return mask < 0 ? mask : toy->guests_error;
         toy->n_writes++;
         toy->guests[atoi(object + 2)] = (unsigned char) mask;
+        if (toy->late)
+                return -ETIMEDOUT;
         return format((unsigned char) mask, ret, size);
 }
 

@@ -31,6 +31,7 @@ struct toy {
         const char *rights;       /* what unavailable() says of "rights" */
         const char *told;         /* of the object "toy", at each scan */
         int guests_error;         /* what setting toy.cpus fails with; 0: nothing */
+        bool late;                /* setting toy.cpus is done, but said to have timed out */
         const char *changed;      /* the object whose toy.cpus is said to be changed, in the next epoch */
         unsigned n_foreign;       /* calls of foreign(), and the last of them */
         enum iocore_foreign foreign;

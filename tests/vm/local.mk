@@ -19,6 +19,7 @@ EXTRA_DIST += tests/vm/cases/45-doctor.sh
 EXTRA_DIST += tests/vm/cases/50-late-workers.sh
 EXTRA_DIST += tests/vm/cases/52-reservation.sh
 EXTRA_DIST += tests/vm/cases/54-cpuset.sh
+EXTRA_DIST += tests/vm/cases/55-partition.sh
 EXTRA_DIST += tests/vm/cases/60-hotplug.sh
 EXTRA_DIST += tests/vm/cases/70-bad-input.sh tests/vm/quiet.sh
 EXTRA_DIST += tests/vm/cases/71-missing-rights.sh tests/vm/cases/72-cpuset-without-core.sh

@@ -87,7 +87,7 @@ mount -t proc -o remount,hidepid=0,gid=0 none /proc
 
 # --- no CAP_NET_ADMIN: Linux 6.1 tells nobody of new threads then, 6.12 anybody. Where it tells, nothing is searched for.
 case $(uname -r) in
-6.1.*) discovery='a scan every second' ;;
+6.1.*) discovery='a scan every ' ;;
 *)
   discovery='process connector'
   configuration="$configuration
