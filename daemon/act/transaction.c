@@ -77,7 +77,7 @@ bool value_may_be_written_otherwise(const char *kind) {
 
 /* What was set before a unit's move may have changed what it has. Unless iocored had set that, it is what the unit would have without iocored (a cpuset has its CPUs again), and
  * where it returns to. */
-static int look_again(struct run *run, struct undo *undo, const struct hand *hand, char *live) {
+static int look_again(struct transaction *run, struct undo *undo, const struct hand *hand, char *live) {
         int r = hand_get(hand, live);
         if (r < 0 || hand_entry(run->actor, hand))
                 return r;
