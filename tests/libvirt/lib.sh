@@ -139,6 +139,32 @@ none.kind = net
 END
 }
 
+# The policy that does what the tests say: pins the vCPUs of one domain to one CPU, or to all that the host has (-2), or not (-1).
+write_policy() {
+  cat >"$work/policies/60-test-pin.lua" <<END
+return policy {
+  name = "test-pin",
+  doc = "Pins as it is told.",
+  params = { cpu = { default = -1, min = -2, max = 1000, doc = "The CPU." } },
+  on_epoch = function(host, p)
+    local domain = host:domain("$1")
+    if domain and p.cpu ~= -1 and domain.state == "running" then
+      domain:pin { cpus = p.cpu == -2 and "$(all_cpus)" or p.cpu, reason = "so it was told" }
+    end
+  end,
+}
+END
+}
+# pin_vcpus NAME CPU: and waits until libvirt says so
+pin_vcpus() {
+  local list=$2
+  [ "$2" != -2 ] || list=$(all_cpus)
+  ctl policy set test-pin cpu -- "$2" >"$work/output" 2>&1 || return 1
+  wait_until 10 vcpus_are "$1" "$list"
+}
+vcpus_are() { [ "$(vcpu_pin "$1" 0) $(vcpu_pin "$1" 1)" = "$2 $2" ]; }
+all_cpus() { cat /sys/devices/system/cpu/online; }
+
 daemon_pid=
 # start_daemon [ARGUMENT...]
 start_daemon() {
@@ -203,4 +229,5 @@ set_knob() {
 }
 decision_ended() { [ "$(ctl why "$1" --json | jq -r .verdict)" != in-progress ]; }
 verdict() { ctl why "$decision" --json | jq -r .verdict; }
+iothread_pin() { v iothreadinfo "$1" | awk '$1 == 1 { print $2 }'; }
 vcpu_pin() { v vcpupin "$1" "$2" | awk '{ print $2 }'; }

@@ -22,7 +22,7 @@ test_rights() {
   ok $? "and knows the domains from a connection that only lets it look" || diag "$(domains; cat "$work/nobody/log")"
   holds "what is missing is told" read_only_is_told
   diag "$(grep -m1 "connected read-only" "$work/nobody/log")"
-  ctl set vcpu.cpus "$run.0" 0 >"$work/output" 2>&1
+  ctl set iothread.cpus "$run.1" 0 >"$work/output" 2>&1
   isnt_zero $? "nothing can be set" || diag "$(cat "$work/output")"
   v suspend "$b"
   wait_until 5 domain_is "$b" .state paused
@@ -32,11 +32,13 @@ test_rights() {
 
   configure "[plugin.libvirt]
 uri = test:///default"
+  write_policy test
   start_daemon
   ok $? "iocored runs on the test driver of libvirt's library"
   is "$(domain test .state)" running "its domain is known"
-  set_knob vcpu.cpus 6695eb01-f6a4-8304-79aa-97f2502e193f.i1.0 1
-  ok $? "and can be pinned"
+  ctl policy set test-pin cpu 1 >"$work/output"
+  wait_until 10 grep -q "vcpu.cpus of 6695eb01-f6a4-8304-79aa-97f2502e193f.i1.0 has answered: 1" "$work/iocored.log"
+  ok $? "and can be pinned" || diag "$(ctl decisions; tail -5 "$work/iocored.log")"
   stop_daemon
   is $? 0 "iocored ends well"
 }
