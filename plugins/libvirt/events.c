@@ -134,12 +134,16 @@ static void on_balloon(virConnectPtr connection, virDomainPtr domain, unsigned l
 /* "cputune.vcpupin3", "cputune.emulatorpin", "cputune.iothreadpin1": where `prefix` fits, with a number behind it or nothing. */
 static bool parse_field(const char *field, const char *prefix, bool numbered, unsigned *ret) {
         size_t length = strlen(prefix);
-        char rest;
 
         *ret = 0;
         if (strncmp(field, prefix, length) != 0)
                 return false;
-        return numbered ? sscanf(field + length, "%9u%c", ret, &rest) == 1 : field[length] == '\0';
+        const char *number = field + length;
+        size_t digits = strspn(number, "0123456789");
+        if (number[digits] != '\0' || digits > 9 || (digits > 0) != numbered)
+                return false;
+        *ret = (unsigned) strtoul(number, NULL, 10);
+        return true;
 }
 
 static void on_tunable(virConnectPtr connection, virDomainPtr domain, virTypedParameterPtr parameters, int n_parameters, void *userdata) {

@@ -123,6 +123,18 @@ static int set_cpus(const struct job *job, int (*set)(const struct job *job, uns
 
 /* --- IOThreads */
 
+/* "iothread.ID.poll-max-ns" */
+static bool is_polling(virTypedParameterPtr parameter, unsigned *ret_id) {
+        static const char prefix[] = "iothread.";
+        char *end;
+
+        if (parameter->type != VIR_TYPED_PARAM_ULLONG || strncmp(parameter->field, prefix, sizeof prefix - 1) != 0)
+                return false;
+        unsigned long id = strtoul(parameter->field + sizeof prefix - 1, &end, 10);
+        *ret_id = (unsigned) id;
+        return id > 0 && id <= UINT32_MAX && strcmp(end, ".poll-max-ns") == 0;
+}
+
 /* Asks QEMU itself. Each IOThread's polling is told; ret_ns is that of the one that is asked about. */
 static int read_polling(const struct job *job, bool tell_all, uint64_t *ret_ns) {
         virDomainPtr domains[] = { job->domain, NULL };
@@ -137,8 +149,7 @@ static int read_polling(const struct job *job, bool tell_all, uint64_t *ret_ns) 
                 for (int k = 0; k < records[i]->nparams; k++) {
                         virTypedParameterPtr parameter = records[i]->params + k;
                         unsigned id;
-                        char rest;
-                        if (sscanf(parameter->field, "iothread.%9u.poll-max-n%c", &id, &rest) != 2 || rest != 's' || parameter->type != VIR_TYPED_PARAM_ULLONG)
+                        if (!is_polling(parameter, &id))
                                 continue;
                         ns = parameter->value.ul;
                         if (id == job->question->number) {
@@ -231,7 +242,7 @@ static int plan_wishes(const struct job *job, unsigned scope, const struct wish_
         }
         *ret = before;
         wishes_apply(ret, changes);
-        *ret_change = memcmp(ret, &before, sizeof before) != 0;
+        *ret_change = !wishes_are_equal(ret, &before);
         return 0;
 }
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "libvirt.h"
+#include "picture.h"
 
 /* Where there is nothing that could be late. */
 #define LEISURE_WAIT_USEC (2 * 1000 * 1000ULL)

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "daemon/cleanup.h"
-#include "libvirt.h"
+#include "picture.h"
 #include "wishes.h"
 
 #define OPTION_URI "uri"
@@ -175,6 +175,12 @@ static int libvirt_domain_wish(void *userdata, const char *domain, const char *a
         return r;
 }
 
+static const struct iocore_option options[] = {
+        { OPTION_URI, "The connection to libvirt; default: " DEFAULT_URI },
+        { OPTION_RESYNC, "How often all domains are looked at again; default: 30s" },
+        { NULL, NULL },
+};
+
 __attribute__((visibility("default"))) extern const struct iocore_plugin iocore_plugin;
 
 const struct iocore_plugin iocore_plugin = {
@@ -193,4 +199,5 @@ const struct iocore_plugin iocore_plugin = {
         .reserve = libvirt_reserve,
         .describe = libvirt_describe,
         .domain_wish = libvirt_domain_wish,
+        .options = options,
 };

@@ -7,7 +7,7 @@ libdomain_xml_la_SOURCES = plugins/libvirt/description.h plugins/libvirt/descrip
 	plugins/vhost-thread/affinity.h plugins/vhost-thread/affinity.c plugins/vhost-thread/thread-info.h plugins/vhost-thread/thread-info.c
 libdomain_xml_la_CFLAGS = $(AM_CFLAGS) $(XML_CFLAGS)
 libdomain_xml_la_LIBADD = libplugin-common.la $(XML_LIBS) $(HWLOC_LIBS)
-liblibvirt_plugin_la_SOURCES = plugins/libvirt/libvirt.h plugins/libvirt/libvirt.c plugins/libvirt/picture.c plugins/libvirt/publish.c plugins/libvirt/pins.c \
+liblibvirt_plugin_la_SOURCES = plugins/libvirt/picture.h plugins/libvirt/libvirt.c plugins/libvirt/picture.c plugins/libvirt/publish.c plugins/libvirt/pins.c \
 	plugins/libvirt/knobs.c plugins/libvirt/reserve.c plugins/libvirt/talk.h plugins/libvirt/talk-private.h plugins/libvirt/talk.c plugins/libvirt/talker.c \
 	plugins/libvirt/hand.c plugins/libvirt/events.c plugins/libvirt/loop.c
 liblibvirt_plugin_la_CFLAGS = $(AM_CFLAGS) $(LIBVIRT_CFLAGS)

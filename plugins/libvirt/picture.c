@@ -6,7 +6,7 @@
 #include <syslog.h>
 
 #include "daemon/cleanup.h"
-#include "libvirt.h"
+#include "picture.h"
 
 #define TELL_KIND "libvirt"
 #define TELL_RIGHTS_KIND "libvirt-rights"

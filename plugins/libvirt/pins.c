@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "libvirt.h"
+#include "picture.h"
 
 void string_set(char **string, const char *text) {
         char *copy = text ? strdup(text) : NULL;

@@ -222,6 +222,16 @@ static int node_of_bridge(int root, const char *name) {
         return node;
 }
 
+/* "0000:3b:00.1" */
+static bool is_pci_address(const char *text) {
+        static const char form[] = "xxxx:xx:xx.x";
+        size_t i = 0;
+
+        while (form[i] && (form[i] == 'x' ? text[i] && strchr("0123456789abcdef", text[i]) : text[i] == form[i]))
+                i++;
+        return !form[i] && !text[i];
+}
+
 static void read_all_nodes(int root, struct description *description) {
         char text[IOCORE_VALUE_MAX], list[IOCORE_VALUE_MAX];
         struct affinity_mask mask;
@@ -239,15 +249,13 @@ void process_find_nodes(int root, struct description *description) {
         for (size_t i = 0; i < description->n_devices; i++) {
                 struct described_device *device = description->devices + i;
                 char path[PATH_SIZE];
-                unsigned address[4];
 
                 if (device->host_device[0] != '\0') {
                         device->pub.node = node_of_network_device(root, device->host_device);
                         if (device->pub.node == IOCORE_NODE_UNKNOWN)
                                 device->pub.node = node_of_bridge(root, device->host_device);
-                } else if (strcmp(device->pub.kind, "disk") != 0 &&
-                           sscanf(device->pub.backend, "%4x:%2x:%2x.%1x", address, address + 1, address + 2, address + 3) == 4) {
-                        snprintf(path, sizeof path, "sys/bus/pci/devices/%04x:%02x:%02x.%x/numa_node", address[0], address[1], address[2], address[3]);
+                } else if (strcmp(device->pub.kind, "disk") != 0 && is_pci_address(device->pub.backend)) {
+                        snprintf(path, sizeof path, "sys/bus/pci/devices/%s/numa_node", device->pub.backend);
                         device->pub.node = read_node(root, path);
                 }
         }

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "daemon/cleanup.h"
-#include "libvirt.h"
+#include "picture.h"
 
 /* "UUID.START", with ".NUMBER" for a vCPU or an IOThread. Where libvirt runs no process of its own, its number of the domain stands for the start. */
 void known_object(const struct known *known, enum question_kind kind, unsigned number, char *ret) {

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "libvirt.h"
+#include "picture.h"
 
 struct reservation {
         struct libvirt_state *state;

@@ -140,6 +140,10 @@ void wishes_apply(struct wishes *wishes, const struct wish_changes *changes) {
                         assign(wishes, (enum wish_attribute) i, changes->values[i]);
 }
 
+bool wishes_are_equal(const struct wishes *a, const struct wishes *b) {
+        return a->policy == b->policy && strcmp(a->class, b->class) == 0 && a->weight == b->weight && strcmp(a->share_within, b->share_within) == 0;
+}
+
 bool wishes_are_empty(const struct wishes *wishes) {
         return wishes->policy == IOCORE_WISH_NONE && !wishes->class[0] && wishes->weight == 0 && !wishes->share_within[0];
 }

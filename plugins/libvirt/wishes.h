@@ -23,6 +23,8 @@ int wishes_set(struct wishes *wishes, const char *attribute, const char *value);
 int wish_changes_parse(const char *attributes, struct wish_changes *ret, char *ret_reason, size_t size);
 /* What the wishes are with the changes made. */
 void wishes_apply(struct wishes *wishes, const struct wish_changes *changes);
+/* But for what is foreign in them. */
+bool wishes_are_equal(const struct wishes *a, const struct wishes *b);
 bool wishes_are_empty(const struct wishes *wishes);
 /* The element, without a namespace, as virDomainSetMetadata() wants it. 0; -EOVERFLOW. */
 int wishes_format(const struct wishes *wishes, char *ret, size_t size);

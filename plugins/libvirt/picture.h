@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The plugin's main side: the picture of all domains, and what is set on them. Main thread only. */
-#ifndef LIBVIRT_H
-#define LIBVIRT_H
+#ifndef LIBVIRT_PICTURE_H
+#define LIBVIRT_PICTURE_H
 
 #include "plugins/vhost-thread/affinity.h"
 #include "talk.h"
