@@ -69,6 +69,7 @@ static const struct config_key keys[] = {
           "Most I/O cores of each NUMA node; 0: no limit" },
         { "cores", "reserved", &config_type_cpus, FIELD(rules.reserved_cpus), "", { 0, 0 }, NULL, "CPUs that never become I/O cores" },
         { "cores", "use-isolated", &config_type_boolean, FIELD(rules.use_isolated), "no", { 0, 0 }, NULL, "May isolated CPUs become I/O cores: they are the first then" },
+        { "cores", "vcpus-on-isolated", &config_type_boolean, FIELD(rules.vcpus_on_isolated), "no", { 0, 0 }, NULL, "May isolated CPUs be given vCPUs" },
         { "cores", "whole-physical-cores", &config_type_boolean, FIELD(rules.whole_physical_cores), "yes", { 0, 0 }, NULL,
           "Does an I/O core take its SMT siblings too" },
         { "cores", "hold", &config_type_duration, FIELD(rules.hold_usec), "2s", { 0, 24 * HOUR }, NULL, "How long what was changed is left alone" },

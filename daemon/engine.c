@@ -46,6 +46,13 @@ static const char *policy_action_unavailable(void *userdata, const char *action)
         return plugin_set_unavailable(engine->plugins, knob ? knob : "grow", NULL);
 }
 
+static void policy_placement_rules(void *userdata, struct placement_rules *rules) {
+        const struct engine *engine = userdata;
+        rules->banned_cpus = engine->config->rules.banned_cpus;
+        rules->banned_domains = engine->config->rules.banned_domains;
+        rules->use_isolated = engine->config->rules.vcpus_on_isolated;
+}
+
 static void policy_log(void *userdata, const char *policy, int priority, const char *text) {
         (void) userdata;
         log_message(priority, "Policy %s: %s", policy, text);
@@ -171,7 +178,7 @@ static int open_decision_rooms(struct engine *engine) {
         r = trial_set_new(&engine->trials, config->trial_settle_usec, config->trial_measure_usec);
         if (r < 0)
                 return r;
-        struct policy_callbacks callbacks = { engine, policy_log, policy_stopped, policy_action_unavailable };
+        struct policy_callbacks callbacks = { engine, policy_log, policy_stopped, policy_action_unavailable, policy_placement_rules };
         r = policy_set_new(&engine->policies, config->policy_directories, &config->policy_limits, config->policy_settings,
                            config->n_policy_settings, &callbacks);
         if (r < 0)

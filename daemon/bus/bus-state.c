@@ -261,6 +261,12 @@ static void add_parameter(cJSON *to, const struct policy_parameter *parameter) {
         if (parameter->is_boolean) {
                 add_bool(json, "value", parameter->value != 0);
                 add_bool(json, "default", parameter->fallback != 0);
+        } else if (parameter->n_words > 0) {
+                cJSON *values = cJSON_AddArrayToObject(json, "values");
+                add_string(json, "value", parameter->words[(size_t) parameter->value]);
+                add_string(json, "default", parameter->words[(size_t) parameter->fallback]);
+                for (size_t i = 0; values && i < parameter->n_words; i++)
+                        cJSON_AddItemToArray(values, cJSON_CreateString(parameter->words[i]));
         } else {
                 add_number(json, "value", parameter->value);
                 add_number(json, "default", parameter->fallback);

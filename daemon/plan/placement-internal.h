@@ -53,7 +53,8 @@ struct layout {
         uint64_t moved_kib;
         double cost;
 };
-enum { LAYOUT_NOW, LAYOUT_BEST, LAYOUT_TRY, LAYOUT_CELLS, _LAYOUT_MAX };
+/* LAYOUT_MOVED: the best of those in which memory moves. */
+enum { LAYOUT_NOW, LAYOUT_BEST, LAYOUT_MOVED, LAYOUT_TRY, _LAYOUT_MAX };
 
 struct placement {
         const struct host *host;
@@ -73,6 +74,7 @@ struct placement {
         double *loads;     /* of the nodes without that domain */
         double *weights;   /* n_nodes x most cells of a domain: vCPUs of each cell on each node */
         uint64_t *coming;  /* of each node */
+        hwloc_bitmap_t common;
         unsigned *own;     /* of each CPU: vCPUs of that domain that are bound to it */
         size_t *cells;     /* an order of cells */
         size_t max_cells, max_vcpus; /* of a domain */
@@ -105,6 +107,8 @@ void layout_cost(struct placement *placement, const struct placed_domain *domain
 double domain_remote_share(const struct placement *placement, const struct placed_domain *domain);
 
 /* --- placement-nodes.c */
+/* What a move of the domain must win, in CPUs. */
+double least_gain(const struct placement *placement, const struct placed_domain *domain);
 /* The best layout on nodes for the domain, into LAYOUT_BEST; `valid` false: there is none. The domain's own load is not in placement->loads. */
 void choose_nodes(struct placement *placement, const struct placed_domain *domain);
 /* Says which memory moves in this layout, whose vCPUs are given; false: there is no room for it. */

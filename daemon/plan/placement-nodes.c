@@ -65,11 +65,12 @@ static void stay_memory(const struct placed_domain *domain, struct layout *layou
                 layout->memory_to[cell] = NO_NODE;
 }
 
-/* Takes LAYOUT_TRY for LAYOUT_BEST if it is cheaper, with its memory moved or not. */
+/* Takes LAYOUT_TRY for LAYOUT_BEST if it is cheaper, and with its memory moved for LAYOUT_MOVED. */
 static void try_layout(struct placement *placement, const struct placed_domain *domain) {
-        struct layout *try = &placement->layouts[LAYOUT_TRY], *best = &placement->layouts[LAYOUT_BEST];
+        struct layout *try = &placement->layouts[LAYOUT_TRY];
         try->valid = true;
-        for (int with_memory = 1; with_memory >= 0; with_memory--) {
+        for (int with_memory = 0; with_memory < 2; with_memory++) {
+                struct layout *best = &placement->layouts[with_memory ? LAYOUT_MOVED : LAYOUT_BEST];
                 if (with_memory && (!layout_move_memory(placement, domain, try, placement->rules->memory) || try->moved_kib == 0))
                         continue;
                 if (!with_memory)
@@ -334,9 +335,7 @@ static void try_memory(struct placement *placement, const struct placed_domain *
         }
 }
 
-void choose_nodes(struct placement *placement, const struct placed_domain *domain) {
-        struct layout *best = &placement->layouts[LAYOUT_BEST];
-        best->valid = false;
+static void try_shapes(struct placement *placement, const struct placed_domain *domain) {
         if (placement->rules->pin == PLACEMENT_PIN_NO) {
                 try_memory(placement, domain);
                 return;
@@ -345,6 +344,20 @@ void choose_nodes(struct placement *placement, const struct placed_domain *domai
                 return;
         if (domain->n_cells > 1)
                 try_split(placement, domain);
-        if (!best->valid)
+        if (!placement->layouts[LAYOUT_BEST].valid)
                 try_spread(placement, domain);
+}
+
+double least_gain(const struct placement *placement, const struct placed_domain *domain) {
+        double least = placement->rules->min_gain > PLACEMENT_LEAST_GAIN ? placement->rules->min_gain : PLACEMENT_LEAST_GAIN;
+        return least * (double) domain->n_vcpus;
+}
+
+void choose_nodes(struct placement *placement, const struct placed_domain *domain) {
+        struct layout *best = &placement->layouts[LAYOUT_BEST], *moved = &placement->layouts[LAYOUT_MOVED];
+        best->valid = moved->valid = false;
+        try_shapes(placement, domain);
+        /* memory must win by itself what a move must win, not on the back of vCPUs that are better off anyway */
+        if (moved->valid && moved->cost + price(placement, moved) + least_gain(placement, domain) <= best->cost)
+                layout_copy(placement, best, moved);
 }

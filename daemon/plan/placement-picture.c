@@ -113,12 +113,33 @@ const char *placement_off_limits(const struct placement *placement, const struct
         return find_off_limits(placement->rules, domain, ret_text ? ret_text : unused, ret_text ? size : sizeof unused);
 }
 
-void picture_vcpu_changed(struct placement *placement, struct placed_domain *domain, size_t index) {
-        struct placed_vcpu *vcpu = &domain->vcpus[index];
-        double *shares = domain->shares + index * placement->n_nodes;
+/* How many of the CPUs there are on each node, usable ones only or all: shares; returns how many in all. */
+static size_t count_cpus(const struct placement *placement, hwloc_const_bitmap_t set, bool all, double *shares) {
         const struct host *host = placement->host;
         size_t total = 0;
         unsigned cpu;
+        for (size_t node = 0; !all && node < placement->n_nodes; node++) {
+                (void) hwloc_bitmap_and(placement->common, set, placement->nodes[node].usable);
+                shares[node] = hwloc_bitmap_weight(placement->common);
+                total += (size_t) shares[node];
+        }
+        if (!all)
+                return total;
+        hwloc_bitmap_foreach_begin(cpu, set) {
+                if (cpu >= host->n_cpus)
+                        break; /* also of a set that has no end */
+                size_t node = node_place(host, host->cpus[cpu].topology->node);
+                if (node == NO_NODE)
+                        continue;
+                shares[node] += 1;
+                total++;
+        } hwloc_bitmap_foreach_end();
+        return total;
+}
+
+void picture_vcpu_changed(struct placement *placement, struct placed_domain *domain, size_t index) {
+        struct placed_vcpu *vcpu = &domain->vcpus[index];
+        double *shares = domain->shares + index * placement->n_nodes;
 
         vcpu->fixed = -1;
         vcpu->node = NO_NODE;
@@ -126,21 +147,16 @@ void picture_vcpu_changed(struct placement *placement, struct placed_domain *dom
         /* what it may use of what there is; if that is nothing, where it would be if it were there */
         bool lost = vcpu->cpus && !hwloc_bitmap_intersects(vcpu->cpus, placement->usable);
         hwloc_const_bitmap_t set = vcpu->cpus && (!lost || hwloc_bitmap_last(vcpu->cpus) >= 0) ? vcpu->cpus : placement->usable;
-        hwloc_bitmap_foreach_begin(cpu, set) {
-                if (cpu >= host->n_cpus)
-                        break; /* also of a set that has no end */
-                size_t node = node_place(host, host->cpus[cpu].topology->node);
-                if (node == NO_NODE || (!lost && !hwloc_bitmap_isset(placement->usable, cpu)))
-                        continue;
-                vcpu->fixed = total == 0 && !lost ? (int) cpu : -1;
-                vcpu->node = total == 0 || vcpu->node == node ? node : NO_NODE;
-                shares[node] += 1;
-                total++;
-        } hwloc_bitmap_foreach_end();
+        size_t total = count_cpus(placement, set, lost, shares);
+        for (size_t node = 0; node < placement->n_nodes; node++)
+                if (shares[node] > 0)
+                        vcpu->node = shares[node] >= (double) total ? node : NO_NODE;
+        if (total == 1 && !lost && vcpu->cpus) {
+                (void) hwloc_bitmap_and(placement->common, set, placement->usable);
+                vcpu->fixed = hwloc_bitmap_first(placement->common);
+        }
         for (size_t i = 0; i < placement->n_nodes; i++)
                 shares[i] = total > 0 ? shares[i] / (double) total : 1.0 / (double) placement->n_nodes;
-        if (!vcpu->cpus)
-                vcpu->fixed = -1;
 }
 
 static int take_vcpus(struct placement *placement, struct placed_domain *placed) {
@@ -391,12 +407,13 @@ static int allocate(struct placement *placement) {
         placement->coming = calloc(n_nodes, sizeof *placement->coming);
         placement->usable = hwloc_bitmap_alloc();
         placement->ignored = hwloc_bitmap_alloc();
+        placement->common = hwloc_bitmap_alloc();
         placement->domains = calloc(n_domains, sizeof *placement->domains);
         placement->order = calloc(n_domains, sizeof *placement->order);
         placement->occupancy = calloc(host->n_cpus, sizeof *placement->occupancy);
         placement->core_occupancy = calloc(host->n_cpus, sizeof *placement->core_occupancy);
         placement->own = calloc(host->n_cpus, sizeof *placement->own);
-        if (!placement->nodes || !placement->distances || !placement->loads || !placement->coming || !placement->usable || !placement->ignored || !placement->domains ||
+        if (!placement->nodes || !placement->distances || !placement->loads || !placement->coming || !placement->usable || !placement->ignored || !placement->common || !placement->domains ||
             !placement->order || !placement->occupancy || !placement->core_occupancy || !placement->own)
                 return -ENOMEM;
         for (size_t i = 0; i < n_nodes; i++)
@@ -472,6 +489,7 @@ struct placement *placement_free(struct placement *placement) {
         }
         hwloc_bitmap_free(placement->usable);
         hwloc_bitmap_free(placement->ignored);
+        hwloc_bitmap_free(placement->common);
         free(placement->nodes);
         free(placement->distances);
         free(placement->domains);

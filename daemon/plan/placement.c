@@ -193,18 +193,17 @@ static void begin_turn(struct placement *placement, const struct placed_domain *
 
 static int place_domain(struct placement *placement, struct placed_domain *domain, struct placement_proposal *proposal) {
         struct layout *now = &placement->layouts[LAYOUT_NOW], *best = &placement->layouts[LAYOUT_BEST];
-        double least = placement->rules->min_gain > PLACEMENT_LEAST_GAIN ? placement->rules->min_gain : PLACEMENT_LEAST_GAIN;
         begin_turn(placement, domain);
         layout_set_now(placement, domain, now);
         choose_nodes(placement, domain);
         double gain = 0;
         if (best->valid) {
-                gain = (now->cost - best->cost - placement->rules->gib_cost * (double) best->moved_kib / (1024.0 * 1024.0)) / (double) domain->n_vcpus;
-                if (!(gain >= least))
+                gain = now->cost - best->cost - placement->rules->gib_cost * (double) best->moved_kib / (1024.0 * 1024.0);
+                if (!(gain >= least_gain(placement, domain)))
                         best->valid = false;
         }
         int r = carry_out(placement, domain, best->valid ? best : now, placement->rules->pin, placement->rules->emulator, proposal);
-        proposal->gain = best->valid ? gain : 0;
+        proposal->gain = best->valid ? gain / (double) domain->n_vcpus : 0;
         picture_count(placement, domain, 1);
         return r;
 }
@@ -252,9 +251,9 @@ static int run_stage(struct placement *placement, unsigned stage, struct placeme
         return 0;
 }
 
-int placement_run(struct placement *placement, struct placement_plan *ret) {
+int placement_run(struct placement *placement, unsigned max_stages, struct placement_plan *ret) {
         _cleanup_(placement_plan_done) struct placement_plan plan = { 0 };
-        for (unsigned stage = 1; !plan.settled && stage <= PLACEMENT_STAGES_MAX; stage++) {
+        for (unsigned stage = 1; !plan.settled && stage <= max_stages && stage <= PLACEMENT_STAGES_MAX; stage++) {
                 size_t before = plan.n_proposals;
                 int r = run_stage(placement, stage, &plan);
                 if (r < 0)

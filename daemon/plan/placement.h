@@ -75,7 +75,7 @@ struct placement_proposal {
 struct placement_plan {
         struct placement_proposal *proposals; /* owned; by stage, then in the order in which they were planned */
         size_t n_proposals;
-        bool settled; /* false: given up after PLACEMENT_STAGES_MAX stages, the next run would plan more */
+        bool settled; /* false: there may be more to plan after what is planned here */
 };
 /* Moves make room for further moves, each of which wins; more than a few stages happen only on hosts where everything is in the wrong place. */
 #define PLACEMENT_STAGES_MAX 64
@@ -91,8 +91,8 @@ static inline void placement_freep(struct placement **placement) { placement_fre
 /* Why the domain is never touched: the name of the rule ("manual", "pinned", "banned", "stale", "not-running", "unknown") and a sentence in ret_text (may be NULL); NULL: it may be. */
 const char *placement_off_limits(const struct placement *placement, const struct domain *domain, char *ret_text, size_t size);
 
-/* Plans all domains of the host. 0 or -ENOMEM. */
-int placement_run(struct placement *placement, struct placement_plan *ret);
+/* Plans all domains of the host, in at most `max_stages` stages (PLACEMENT_STAGES_MAX for all that there is to do). 0 or -ENOMEM. */
+int placement_run(struct placement *placement, unsigned max_stages, struct placement_plan *ret);
 
 /* A placement that somebody else decided on: the nodes of each guest cell. */
 struct placement_request {

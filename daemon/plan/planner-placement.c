@@ -320,6 +320,13 @@ int plan_place(struct planning *planning, struct decision *decision) {
                 decision_refuse(decision, rule, "%s", text);
                 return 0;
         }
+        /* before it is worked out: what is refused must not be in the picture that is for the next */
+        const struct planner_capabilities *capabilities = planning->capabilities;
+        const char *who = capabilities && capabilities->in_progress ? capabilities->in_progress(capabilities->userdata, "", intent->object) : NULL;
+        if (who) {
+                decision_refuse(decision, "in-progress", "%.80s is still changing %.100s", who, intent->object);
+                return 0;
+        }
         change_key(key, sizeof key, PLACE_KEY, intent->object);
         if (change_is_held(planning, decision, key, "hold", intent->object))
                 return 0;

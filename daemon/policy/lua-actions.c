@@ -23,10 +23,15 @@ enum {
         KEY_KNOB = 1u << 11,
         KEY_OBJECT = 1u << 12,
         KEY_VALUE = 1u << 13,
+        KEY_PLACEMENT = 1u << 14,
+        KEY_VCPUS = 1u << 15, /* "cpus", also for each vCPU */
 };
+/* No hypervisor gives a guest more. */
+#define VCPU_MAX 4095
 #define KEY_COMMON (KEY_REASON | KEY_EVIDENCE | KEY_TRIAL)
 
-static const char *const key_names[] = { "reason", "evidence", "trial", "cpu", "to", "on", "bytes", "cpus", "node", "irq", "nic", "knob", "object", "value" };
+static const char *const key_names[] = { "reason", "evidence", "trial", "cpu", "to", "on", "bytes", "cpus", "node", "irq", "nic", "knob", "object", "value",
+                                          "placement", "cpus" };
 
 static int compare_evidence(const void *a, const void *b) {
         return strcmp(((const struct evidence *) a)->name, ((const struct evidence *) b)->name);
@@ -163,6 +168,43 @@ static void take_cpu_list(lua_State *lua, const char *key, char *destination, si
         }
 }
 
+/* { [0] = "2", [1] = "3,5" }: vCPU -> its CPUs, in the order of the vCPUs. */
+static void take_vcpu_lists(lua_State *lua, const char *key, char *destination, size_t size) {
+        lua_Integer highest = -1;
+        size_t used = 0;
+        int n = 0;
+
+        if (!lua_istable(lua, -1)) {
+                take_cpu_list(lua, key, destination, size);
+                return;
+        }
+        lua_pushnil(lua);
+        while (lua_next(lua, -2)) {
+                lua_Integer vcpu = lua_isinteger(lua, -2) ? lua_tointeger(lua, -2) : -1;
+
+                /* each takes four characters of a text that is not long */
+                if (vcpu < 0 || vcpu > VCPU_MAX || n > (int) size)
+                        luaL_error(lua, "%s: a key is no vCPU, or there are too many", key);
+                highest = vcpu > highest ? vcpu : highest;
+                n++;
+                lua_pop(lua, 1);
+        }
+        if (n == 0)
+                luaL_error(lua, "%s is empty", key);
+        sandbox_charge(lua, (uint64_t) highest + 1);
+        for (lua_Integer vcpu = 0; vcpu <= highest; vcpu++) {
+                char list[IOCORE_REASON_MAX];
+
+                if (lua_rawgeti(lua, -1, vcpu) != LUA_TNIL) {
+                        take_cpu_list(lua, key, list, sizeof(list));
+                        used += (size_t) snprintf(destination + used, size - used, "%s%lld=%s", used > 0 ? ";" : "", (long long) vcpu, list);
+                        if (used >= size)
+                                luaL_error(lua, "%s is too long", key);
+                }
+                lua_pop(lua, 1);
+        }
+}
+
 static void take_destination(lua_State *lua, struct intent *intent) {
         if (lua_type(lua, -1) == LUA_TSTRING && strcmp(lua_tostring(lua, -1), "home") == 0)
                 intent->cpu = IOCORE_CPU_ANY;
@@ -209,6 +251,12 @@ static void take_key(lua_State *lua, struct intent *intent, unsigned key, const 
         case KEY_CPUS:
                 take_cpu_list(lua, name, intent->value, sizeof(intent->value));
                 break;
+        case KEY_VCPUS:
+                take_vcpu_lists(lua, name, intent->value, sizeof(intent->value));
+                break;
+        case KEY_PLACEMENT:
+                take_name(lua, name, intent->value, sizeof(intent->value));
+                break;
         case KEY_NODE:
                 intent->node = take_node(lua, name);
                 snprintf(intent->value, sizeof(intent->value), "%d", intent->node);
@@ -241,9 +289,10 @@ static void take_arguments(lua_State *lua, struct intent *intent, unsigned wante
                 if (lua_type(lua, -2) == LUA_TSTRING)
                         for (size_t i = 0; i < ELEMENTSOF(key_names); i++)
                                 if (strcmp(lua_tostring(lua, -2), key_names[i]) == 0) {
-                                        key = 1u << i & (wanted | optional | KEY_COMMON);
-                                        if (key)
-                                                take_key(lua, intent, key, key_names[i]);
+                                        unsigned known = 1u << i & (wanted | optional | KEY_COMMON);
+                                        if (known)
+                                                take_key(lua, intent, known, key_names[i]);
+                                        key |= known; /* "cpus" is there twice */
                                 }
                 if (!key)
                         luaL_error(lua, "unknown key '%s'", lua_type(lua, -2) == LUA_TSTRING ? lua_tostring(lua, -2) : luaL_typename(lua, -2));
@@ -353,11 +402,15 @@ int action_limit(lua_State *lua) {
 }
 
 int action_pin(lua_State *lua) {
-        return subject_action(lua, OBJECT_DOMAIN, INTENT_PIN, KEY_CPUS);
+        return subject_action(lua, OBJECT_DOMAIN, INTENT_PIN, KEY_VCPUS);
 }
 
 int action_bind_memory(lua_State *lua) {
         return subject_action(lua, OBJECT_DOMAIN, INTENT_BIND_MEMORY, KEY_NODE);
+}
+
+int action_place(lua_State *lua) {
+        return subject_action(lua, OBJECT_DOMAIN, INTENT_PLACE, KEY_PLACEMENT);
 }
 
 static int host_action(lua_State *lua, enum intent_action action, unsigned wanted) {

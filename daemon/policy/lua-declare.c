@@ -41,9 +41,37 @@ static void parameter_text(lua_State *lua, const struct policy_parameter *parame
         text_copy(destination, size, text, length);
 }
 
+/* The value on top of the stack is one of the words. Those are looked at last, so it waits in `default_word`. */
+static void parameter_word(lua_State *lua, const struct policy_parameter *parameter, const char *key, char *destination) {
+        size_t length = 0;
+        const char *word = lua_type(lua, -1) == LUA_TSTRING ? lua_tolstring(lua, -1, &length) : "";
+
+        if (!is_identifier(word, length, POLICY_WORD_MAX))
+                luaL_error(lua, "params.%s.%s is not a word of a-z, 0-9 and _", parameter->name, key);
+        memcpy(destination, word, length + 1);
+}
+
+static void parameter_words(lua_State *lua, struct policy_parameter *parameter) {
+        size_t n = lua_istable(lua, -1) ? lua_rawlen(lua, -1) : 0;
+
+        if (n < 2 || n > POLICY_WORDS_MAX)
+                luaL_error(lua, "params.%s.values is not a list of 2 to %d words", parameter->name, POLICY_WORDS_MAX);
+        for (size_t i = 0; i < n; i++) {
+                lua_rawgeti(lua, -1, (lua_Integer) i + 1);
+                parameter_word(lua, parameter, "values", parameter->words[i]);
+                lua_pop(lua, 1);
+        }
+        parameter->n_words = n;
+}
+
 /* One key of a parameter's table; the value is on top of the stack. */
-static void parameter_key(lua_State *lua, struct policy_parameter *parameter, const char *key, bool *has_default) {
-        if (strcmp(key, "default") == 0) {
+static void parameter_key(lua_State *lua, struct policy_parameter *parameter, const char *key, bool *has_default, char *default_word) {
+        if (strcmp(key, "default") == 0 && lua_type(lua, -1) == LUA_TSTRING) {
+                parameter_word(lua, parameter, key, default_word);
+                *has_default = true;
+        } else if (strcmp(key, "values") == 0)
+                parameter_words(lua, parameter);
+        else if (strcmp(key, "default") == 0) {
                 parameter->is_boolean = lua_isboolean(lua, -1);
                 parameter->fallback = parameter->is_boolean ? lua_toboolean(lua, -1) : parameter_number(lua, parameter, key);
                 *has_default = true;
@@ -62,6 +90,7 @@ static void parameter_key(lua_State *lua, struct policy_parameter *parameter, co
 /* The parameter's table is on top of the stack. */
 static void declare_parameter(lua_State *lua, struct policy_parameter *parameter) {
         bool has_default = false;
+        char default_word[POLICY_WORD_MAX] = "";
 
         if (!lua_istable(lua, -1))
                 luaL_error(lua, "params.%s is not a table", parameter->name);
@@ -71,11 +100,21 @@ static void declare_parameter(lua_State *lua, struct policy_parameter *parameter
         while (lua_next(lua, -2)) {
                 if (lua_type(lua, -2) != LUA_TSTRING)
                         luaL_error(lua, "params.%s has a key that is no string", parameter->name);
-                parameter_key(lua, parameter, lua_tostring(lua, -2), &has_default);
+                parameter_key(lua, parameter, lua_tostring(lua, -2), &has_default, default_word);
                 lua_pop(lua, 1);
         }
         if (!has_default)
                 luaL_error(lua, "params.%s has no default", parameter->name);
+        if ((parameter->n_words > 0) != (default_word[0] != '\0'))
+                luaL_error(lua, "params.%s: a word as default and a list of values belong together", parameter->name);
+        if (parameter->n_words > 0) {
+                parameter->fallback = -1;
+                for (size_t i = 0; i < parameter->n_words; i++)
+                        if (strcmp(parameter->words[i], default_word) == 0)
+                                parameter->fallback = (double) i;
+                parameter->minimum = 0;
+                parameter->maximum = (double) parameter->n_words - 1;
+        }
         if (parameter->is_boolean) {
                 parameter->minimum = 0;
                 parameter->maximum = 1;

@@ -46,6 +46,8 @@ static int read_parameter(lua_State *lua) {
         parameter = &sandbox->parameters[lua_tointeger(lua, -1)];
         if (parameter->is_boolean)
                 lua_pushboolean(lua, parameter->value != 0);
+        else if (parameter->n_words > 0)
+                lua_pushstring(lua, parameter->words[(size_t) parameter->value]);
         else if (lua_numbertointeger(parameter->value, &integer) && (double) integer == parameter->value)
                 lua_pushinteger(lua, integer);
         else

@@ -162,5 +162,9 @@ int action_bind_memory(lua_State *lua);
 int action_pin_irq(lua_State *lua);
 int action_coalesce(lua_State *lua);
 int action_set(lua_State *lua);
+int action_place(lua_State *lua);
+
+/* lua-placement.c */
+int host_placements(lua_State *lua);
 
 #endif

@@ -43,6 +43,7 @@ static const struct field host_fields[] = {
         METHOD("node", host_node_by_id), METHOD("core", host_core_by_cpu), METHOD("unit", host_unit_by_id), METHOD("queue", host_queue_by_id),
         METHOD("worker", host_worker_by_id), METHOD("domain", host_domain_by_name),
         METHOD("set", action_set), METHOD("pin_irq", action_pin_irq), METHOD("coalesce", action_coalesce),
+        METHOD("placements", host_placements),
 };
 static const struct field node_fields[] = {
         VALUE("id", FIELD_ID), VALUE("io", FIELD_IO), VALUE("vm", FIELD_VM), VALUE("unplaced_load", FIELD_UNPLACED_LOAD),
@@ -87,7 +88,7 @@ static const struct field worker_fields[] = {
 };
 static const struct field domain_fields[] = {
         VALUE("name", FIELD_NAME), VALUE("gone", FIELD_GONE), VALUE("state", FIELD_STATE), VALUE("node", FIELD_NODE), VALUE("vcpus", FIELD_VCPUS),
-        METHOD("pin", action_pin), METHOD("bind_memory", action_bind_memory),
+        METHOD("pin", action_pin), METHOD("bind_memory", action_bind_memory), METHOD("place", action_place),
 };
 
 #define FIELDS_OF(kind, array) [kind] = { array, ELEMENTSOF(array) }

@@ -90,6 +90,13 @@ static int parse_value(const struct policy_parameter *parameter, const char *tex
                         }
                 return -EINVAL;
         }
+        for (size_t i = 0; i < parameter->n_words; i++)
+                if (strcmp(text, parameter->words[i]) == 0) {
+                        *ret = (double) i;
+                        return 0;
+                }
+        if (parameter->n_words > 0)
+                return -EINVAL;
         errno = 0;
         value = strtod(text, &end);
         if (end == text || *end != '\0' || !isfinite(value) || errno == ERANGE)
@@ -136,7 +143,10 @@ static void apply_setting(struct policy_set *set, struct policy *policy, const s
                 return;
         }
         r = parse_value(parameter, setting->value, &value);
-        if (r < 0)
+        if (r < 0 && parameter->n_words > 0)
+                set_log(set, policy->info.name, LOG_WARNING, "%s = %s is no value for it, keeping %s", parameter->name, setting->value,
+                        parameter->words[(size_t) parameter->value]);
+        else if (r < 0)
                 set_log(set, policy->info.name, LOG_WARNING, "%s = %s %s, keeping %g", parameter->name, setting->value,
                         r == -ERANGE ? "is out of range" : "is no value for it", parameter->value);
         else

@@ -8,6 +8,7 @@
 
 #include "daemon/host/host.h"
 #include "daemon/plan/intent.h"
+#include "daemon/plan/placement.h"
 
 #define POLICY_NAME_MAX 48
 
@@ -18,12 +19,17 @@ enum policy_state {
         POLICY_STOPPED,  /* erred, exceeded its budget or flooded intents while running */
 };
 
+#define POLICY_WORDS_MAX 8
+#define POLICY_WORD_MAX 16
+
 struct policy_parameter {
         char name[POLICY_NAME_MAX];
         char unit[32];
         char doc[IOCORE_REASON_MAX];
         double value, fallback, minimum, maximum; /* booleans are 0 / 1 */
         bool is_boolean;
+        char words[POLICY_WORDS_MAX][POLICY_WORD_MAX]; /* one of these, told by its number from 0 */
+        size_t n_words;                                /* 0: a number or a boolean */
 };
 
 struct policy_info {
@@ -58,6 +64,8 @@ struct policy_callbacks {
         void (*stopped)(void *userdata, const char *policy, const char *why);
         /* What Lua sees as host.can.KIND ("poll", "limit", "move", "grow", "pin" ...): NULL yes, else why not. */
         const char *(*unavailable)(void *userdata, const char *action);
+        /* Sets what the rules of the planner say of placements (bans, isolated CPUs), borrowed until the policies have run. May be NULL. */
+        void (*placement_rules)(void *userdata, struct placement_rules *rules);
 };
 
 struct policy_set;

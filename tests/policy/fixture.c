@@ -139,7 +139,7 @@ void fixture_copy_shipped(struct fixture *fixture, const char *base) {
 
 void fixture_load(struct fixture *fixture) {
         char *directories[] = { fixture->directory, NULL };
-        const struct policy_callbacks callbacks = { fixture, on_log, on_stopped, on_unavailable };
+        const struct policy_callbacks callbacks = { .userdata = fixture, .log = on_log, .stopped = on_stopped, .unavailable = on_unavailable };
 
         assert_int_equal(policy_set_new(&fixture->set, directories, NULL, NULL, 0, &callbacks), 0);
 }

@@ -16,4 +16,8 @@ tests_policy_test_api_LDADD = libiocored.la $(CMOCKA_LIBS)
 tests_policy_test_policy_set_SOURCES = tests/policy/test-policy-set.c $(policy_test_fixture)
 tests_policy_test_policy_set_CFLAGS = $(policy_test_cflags)
 tests_policy_test_policy_set_LDADD = libiocored.la $(CMOCKA_LIBS)
+unit_programs += tests/policy/test-placement
+tests_policy_test_placement_SOURCES = tests/policy/test-placement.c $(policy_test_fixture) tests/unit/placement-model.c tests/unit/placement-model.h
+tests_policy_test_placement_CFLAGS = $(policy_test_cflags)
+tests_policy_test_placement_LDADD = libiocored.la $(CMOCKA_LIBS) $(HWLOC_LIBS)
 endif

@@ -30,7 +30,7 @@ static void draw_round(struct placement_world *world, unsigned long round) {
 static void make_plan(const struct placement_world *world, struct placement_plan *ret) {
         struct placement *placement;
         assert_int_equal(placement_new(&placement, world->host, &world->rules), 0);
-        assert_int_equal(placement_run(placement, ret), 0);
+        assert_int_equal(placement_run(placement, PLACEMENT_STAGES_MAX, ret), 0);
         placement_free(placement);
 }
 
@@ -176,7 +176,7 @@ static void overcommit_is_spread_evenly_over_equal_nodes(void **state) {
                                 placement_vcpu_cpus(host_domain(host, name), 0, "0");
                 }
                 assert_int_equal(placement_new(&placement, host, &rules), 0);
-                assert_int_equal(placement_run(placement, &plan), 0);
+                assert_int_equal(placement_run(placement, PLACEMENT_STAGES_MAX, &plan), 0);
                 for (size_t i = 0; i < plan.n_proposals; i++)
                         placement_apply(host, &plan.proposals[i]);
                 for (size_t cpu = 0; cpu < host->n_cpus; cpu++) {

@@ -43,7 +43,7 @@ static int setup(void **state) {
         placement_cell_memory(fixture->host, domain, 0, 1);
         assert_int_equal(planner_rules_init(&fixture->rules), 0);
         assert_int_equal(planner_new(&fixture->planner, &fixture->rules), 0);
-        fixture->capabilities = (struct planner_capabilities) { fixture, unavailable };
+        fixture->capabilities = (struct planner_capabilities) { .userdata = fixture, .unavailable = unavailable };
         *state = fixture;
         return 0;
 }
