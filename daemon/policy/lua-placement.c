@@ -161,6 +161,10 @@ int host_placements(lua_State *lua) {
         take_options(lua, &rules, &max);
         for (size_t i = 0; i < host->n_domains; i++)
                 n_vcpus += host->domains[i]->n_vcpus;
+        if (n_vcpus == 0) {
+                lua_newtable(lua);
+                return 1;
+        }
         sandbox_charge(lua, n_vcpus * UNITS_PER_VCPU + host->n_domains * host->n_nodes * UNITS_PER_DOMAIN_AND_NODE + host->n_cpus + 100);
         answer = lua_newuserdatauv(lua, sizeof(*answer) + max * sizeof(answer->proposals[0]), 0);
         memset(answer, 0, sizeof(*answer));
