@@ -40,6 +40,7 @@ struct engine {
         struct asks *asks;
         struct open_decision open[OPEN_DECISIONS_MAX];
         size_t n_open;
+        struct wishes *wishes;
         char in_progress[IOCORE_REASON_MAX]; /* engine_in_progress() */
         struct hotplug *hotplug; /* NULL: CPUs do not come and go here */
         struct intent_list intents;
@@ -86,6 +87,11 @@ void engine_scan(struct engine *engine, bool thorough);
 void engine_hear_announcements(struct engine *engine);
 /* Passes on what plugins told, and looks at what they say that somebody else changed. */
 void engine_read_notices(struct engine *engine);
+/* wishes.c. 0 or -ENOMEM. */
+int wishes_new(struct wishes **ret);
+struct wishes *wishes_free(struct wishes *wishes);
+/* Asks again for what owners of domains want and was not answered. */
+void engine_ask_for_wishes(struct engine *engine);
 /* NULL in *ret where the host does not tell which CPUs are online. 0 or -ENOMEM. */
 int hotplug_new(struct hotplug **ret, const struct config *config);
 struct hotplug *hotplug_free(struct hotplug *hotplug);

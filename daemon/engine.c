@@ -219,6 +219,8 @@ int engine_new(struct engine **ret, struct config *config) {
         r = reservation_new(&engine->reservation);
         if (r >= 0)
                 r = asks_new(&engine->asks);
+        if (r >= 0)
+                r = wishes_new(&engine->wishes);
         if (r < 0)
                 return r;
         engine->actor = (struct actor) {
@@ -256,6 +258,7 @@ struct engine *engine_free(struct engine *engine) {
         for (size_t i = 0; engine->watches && engine->watches[i]; i++)
                 sd_event_source_disable_unref(engine->watches[i]);
         free(engine->watches);
+        wishes_free(engine->wishes);
         engine_drop_open(engine);
         intent_list_done(&engine->intents);
         policy_set_free(engine->policies);

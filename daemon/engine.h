@@ -62,6 +62,12 @@ int engine_submit(struct engine *engine, const struct intent *intent, const stru
 /* Why would `intent` not be done now? Plans without acting or remembering; the caller frees *ret. 0; -ENOMEM; -EAGAIN: no second sample yet. */
 int engine_why_not(struct engine *engine, const struct intent *intent, struct decision **ret);
 
+/* What became of a wish: 0, or as from domain_wish() in iocore-plugin.h; -ETIMEDOUT: no answer for ten seconds; -ECANCELED: iocored ends. */
+typedef void (*engine_wish_done)(void *userdata, int error, const char *reason);
+/* What the owner of a domain wants ("class=latency policy=manual"), kept with the domain by the plugin that knows it. `done` is called once, here or in a later epoch. 0; -ENOENT: no such
+ * domain; -EPERM: it is banned; -EOPNOTSUPP: its plugin keeps no wishes; -EINVAL: too long; -EBUSY: another one of this domain is under way; -ENOBUFS: too many are. Then it is not called. */
+int engine_wish(struct engine *engine, const char *domain, const char *attributes, engine_wish_done done, void *userdata);
+
 /* Samples everything once (level 2), for a reader, at most once a second. */
 void engine_refresh(struct engine *engine);
 

@@ -183,6 +183,7 @@ void engine_epoch(struct engine *engine, uint64_t now_usec) {
         host_begin_epoch(engine->host, now_usec);
         sample_and_derive(engine, now_usec);
         engine_resume_open(engine);
+        engine_ask_for_wishes(engine);
         trial_set_observe(engine->trials, engine->host);
         undo_stopped_policies(engine); /* by a client, in whatever mode */
         if (engine->mode == MODE_PAUSED)

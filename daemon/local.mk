@@ -13,7 +13,7 @@ libiocored_la_SOURCES += daemon/cleanup.h daemon/clock.h daemon/log.h daemon/log
 libiocored_la_SOURCES += daemon/config.h daemon/config.c daemon/config-values.h daemon/config-values.c daemon/config-file.h daemon/config-file.c
 libiocored_la_SOURCES += daemon/trusted-path.h daemon/trusted-path.c daemon/plugin-loader.h daemon/plugin-loader.c
 libiocored_la_SOURCES += daemon/plugin-services.h daemon/plugin-services.c daemon/plugin-options.h daemon/plugin-options.c
-libiocored_la_SOURCES += daemon/engine.h daemon/engine-private.h daemon/engine.c daemon/epoch.c daemon/carry-out.c daemon/judge.c
+libiocored_la_SOURCES += daemon/engine.h daemon/engine-private.h daemon/engine.c daemon/epoch.c daemon/carry-out.c daemon/judge.c daemon/wishes.c
 libiocored_la_SOURCES += daemon/notices.h daemon/notices.c daemon/settle.c daemon/hotplug.c
 libiocored_la_SOURCES += daemon/paths.h daemon/paths.c
 

@@ -70,6 +70,7 @@ int verb_units(struct client *client, char **arguments, int n);
 int verb_devices(struct client *client, char **arguments, int n);
 int verb_queues(struct client *client, char **arguments, int n);
 int verb_domains(struct client *client, char **arguments, int n);
+int verb_domain(struct client *client, char **arguments, int n);
 int verb_grow(struct client *client, char **arguments, int n);
 int verb_shrink(struct client *client, char **arguments, int n);
 int verb_move(struct client *client, char **arguments, int n);
@@ -102,6 +103,8 @@ int client_error(struct client *client, const sd_bus_error *error, int r);
 int client_state(struct client *client, char **sections, cJSON **ret);
 /* The newest `limit` (0: all) decisions after the number `since`, the oldest first, as an array of objects. Returns an exit status. */
 int client_decisions(struct client *client, uint64_t since, uint32_t limit, cJSON **ret);
+/* One decision as an object. Returns an exit status. */
+int client_decision(struct client *client, uint64_t id, cJSON **ret);
 /* The next complete value of `message` as JSON. 0 or -errno. */
 int message_to_json(sd_bus_message *message, cJSON **ret);
 /* The names of struct members in order, for a struct that was read as an array. Takes nothing; the caller frees *ret. 0 or -ENOMEM. */

@@ -97,6 +97,7 @@ static const struct {
         {"disabled", "\033[33m", "brown"}, {"superseded", "\033[33m", "brown"}, {"failed", "\033[31m", "red"},
         {"stopped", "\033[31m", "red"},   {"yes", "\033[32m", "green"},         {"partly", "\033[33m", "brown"},
         {"unknown", "\033[31m", "red"},   {"blocked", "\033[33m", "brown"},
+        {"in-progress", "\033[36m", "cyan"}, {"shutoff", "\033[33m", "brown"},
 };
 
 const char *colour_of(const struct client *client, const char *word) {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon/cleanup.h"
 #include "iocorectl.h"
@@ -53,8 +54,35 @@ static int parse_bytes(const char *string, uint64_t *ret) {
         return EXIT_OK;
 }
 
+/* The daemon gives up on somebody who does not answer after 30 s, and on undoing after as long again. */
+#define PATIENCE_TENTHS 650u
+#define TENTH_USEC 100000u
+
+static bool is_in_progress(const char *verdict) {
+        return strcmp(verdict, "in-progress") == 0;
+}
+
+/* Somebody else (libvirt) has to answer first: waits until the decision is over. */
+static int wait_for_outcome(struct client *client, uint64_t id, cJSON **ret) {
+        for (unsigned i = 0; i < PATIENCE_TENTHS; i++) {
+                _cleanup_(json_freep) cJSON *decision = NULL;
+                int status;
+
+                (void) usleep(TENTH_USEC);
+                status = client_decision(client, id, &decision);
+                if (status != EXIT_OK)
+                        return status;
+                if (is_in_progress(json_text(decision, "verdict")) && i + 1 < PATIENCE_TENTHS)
+                        continue;
+                *ret = TAKE_PTR(decision);
+                break;
+        }
+        return EXIT_OK;
+}
+
 /* What became of a wish: t decision, s verdict, s text. */
 static int show_outcome(struct client *client, int status, sd_bus_message *reply) {
+        _cleanup_(json_freep) cJSON *decision = NULL;
         const char *verdict, *text;
         uint64_t id;
         int r;
@@ -64,18 +92,27 @@ static int show_outcome(struct client *client, int status, sd_bus_message *reply
         r = sd_bus_message_read(reply, "tss", &id, &verdict, &text);
         if (r < 0)
                 return client_error(client, &SD_BUS_ERROR_NULL, r);
+        if (is_in_progress(verdict)) {
+                status = wait_for_outcome(client, id, &decision);
+                if (status != EXIT_OK)
+                        return status;
+                verdict = json_text(decision, "verdict");
+                text = json_text(decision, "text");
+        }
+        status = strcmp(verdict, "failed") == 0 || strcmp(verdict, "refused") == 0 ? EXIT_REFUSED : EXIT_OK;
         if (client->json) {
                 _cleanup_(json_freep) cJSON *json = cJSON_CreateObject();
 
                 cJSON_AddNumberToObject(json, "decision", (double) id);
                 cJSON_AddStringToObject(json, "verdict", verdict);
                 cJSON_AddStringToObject(json, "text", text);
-                return show_json(json, false);
+                (void) show_json(json, false);
+                return status;
         }
         printf("%s%s%s: ", colour_of(client, verdict), verdict, colour_end(client));
         show_text(text);
         printf(" (decision %" PRIu64 ")\n", id);
-        return EXIT_OK;
+        return status;
 }
 
 #define CALL(member, ...)                                                                                                                  \

@@ -9,7 +9,7 @@
 #include "daemon/cleanup.h"
 #include "iocorectl.h"
 
-static int fetch_decision(struct client *client, uint64_t id, cJSON **ret) {
+int client_decision(struct client *client, uint64_t id, cJSON **ret) {
         _cleanup_(message_freep) sd_bus_message *reply = NULL;
         int status, r;
 
@@ -82,7 +82,7 @@ int verb_why(struct client *client, char **arguments, int n) {
                 fprintf(stderr, "iocorectl: not a decision's number: \"%s\"\n", arguments[0]);
                 return EXIT_USAGE;
         }
-        status = fetch_decision(client, id, &decision);
+        status = client_decision(client, id, &decision);
         if (status != EXIT_OK)
                 return status;
         if (client->json)
@@ -192,7 +192,7 @@ static int on_decided(sd_bus_message *message, void *userdata, sd_bus_error *err
         (void) error;
         if (sd_bus_message_read(message, "t", &id) < 0 || id <= follower->last_id || follower->ended)
                 return 0;
-        status = fetch_decision(follower->client, id, &decision);
+        status = client_decision(follower->client, id, &decision);
         if (status == EXIT_OK)
                 show_followed(follower, decision);
         else if (status == EXIT_UNREACHABLE) {

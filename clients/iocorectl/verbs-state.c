@@ -339,13 +339,3 @@ int verb_queues(struct client *client, char **arguments, int n) {
         (void) arguments, (void) n;
         return show_filtered(client, "queues", is_fresh, columns, ELEMENTSOF(columns));
 }
-
-int verb_domains(struct client *client, char **arguments, int n) {
-        static const struct column columns[] = {
-                {"DOMAIN", "name", COLUMN_TEXT, false, false}, {"STATE", "state", COLUMN_WORD, false, false}, {"NODE", "node", COLUMN_CPU, false, false},
-                {"VCPUS", "vcpus", COLUMN_ID, false, false},   {"PID", "pid", COLUMN_ID, false, false},       {"UUID", "uuid", COLUMN_TEXT, false, false},
-        };
-
-        (void) arguments, (void) n;
-        return show_section(client, "domains", columns, ELEMENTSOF(columns));
-}

@@ -58,6 +58,7 @@ int bus_classes_register(struct bus *bus);
 
 /* bus-objects.c: the properties of a class. */
 const sd_bus_vtable *bus_class_vtable(enum bus_class class);
+extern const sd_bus_vtable bus_domain_vtable[]; /* bus-domain.c */
 
 /* bus-classes.c: how objects are found, named and listed. */
 const char *bus_class_interface(enum bus_class class);
@@ -83,6 +84,8 @@ int bus_decision_append_summary(sd_bus_message *reply, const struct decision *de
 int bus_decision_append_full(sd_bus_message *reply, const struct decision *decision);
 #define BUS_DECISION_SUMMARY "(tttsssiisssst)"
 
+/* "" "auto" "manual" */
+const char *bus_wish_to_string(enum iocore_wish wish);
 /* "running" "paused" "shutoff" */
 const char *bus_domain_state_to_string(enum iocore_domain_state state);
 /* The model's object of that class and id ("d.4", a CPU's number), or NULL. */

@@ -14,6 +14,7 @@ BUS_METHOD(bus_method_poll);
 BUS_METHOD(bus_method_limit);
 BUS_METHOD(bus_method_set);
 BUS_METHOD(bus_method_why_not);
+BUS_METHOD(bus_method_set_wish); /* bus-domain.c */
 
 /* Copies a string that came in, if it fits and has no control characters; otherwise sets `error`, in which it is called `what`, and returns
  * its negative errno. */

@@ -108,10 +108,6 @@ static bool unit_is_of_worker(const struct unit *unit, const void *of) {
 static bool unit_is_of_device(const struct unit *unit, const void *of) {
         return unit->pub.device == &((const struct device *) of)->pub;
 }
-static bool unit_is_of_domain(const struct unit *unit, const void *of) {
-        return strcmp(host_unit_domain_name(unit), ((const struct domain *) of)->pub.id) == 0;
-}
-
 GETTER(get_core_units) {
         UNUSED_GETTER_ARGUMENTS;
         return append_units(connection, reply, unit_is_on_core, userdata);
@@ -124,11 +120,6 @@ GETTER(get_device_units) {
         UNUSED_GETTER_ARGUMENTS;
         return append_units(connection, reply, unit_is_of_device, userdata);
 }
-GETTER(get_domain_units) {
-        UNUSED_GETTER_ARGUMENTS;
-        return append_units(connection, reply, unit_is_of_domain, userdata);
-}
-
 GETTER(get_device_queues) {
         const struct host *host = current_host(connection);
         const struct device *device = userdata;
@@ -384,23 +375,6 @@ static const sd_bus_vtable queue_vtable[] = {
         SD_BUS_VTABLE_END,
 };
 
-GETTER(get_domain_state) {
-        UNUSED_GETTER_ARGUMENTS;
-        return sd_bus_message_append(reply, "s", bus_domain_state_to_string(*(const enum iocore_domain_state *) userdata));
-}
-
-static const sd_bus_vtable domain_vtable[] = {
-        SD_BUS_VTABLE_START(0),
-        SD_BUS_PROPERTY("Name", "s", get_string, offsetof(struct domain, pub.id), SD_BUS_VTABLE_PROPERTY_CONST),
-        SD_BUS_PROPERTY("UUID", "s", get_string, offsetof(struct domain, pub.uuid), 0),
-        SD_BUS_PROPERTY("State", "s", get_domain_state, offsetof(struct domain, pub.state), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_PROPERTY("Node", "i", NULL, offsetof(struct domain, pub.node), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_PROPERTY("VCPUs", "u", NULL, offsetof(struct domain, pub.n_vcpus), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_PROPERTY("Pid", "i", get_pid, offsetof(struct domain, pub.pid), 0),
-        SD_BUS_PROPERTY("Units", "a(so)", get_domain_units, 0, SD_BUS_VTABLE_PROPERTY_EXPLICIT),
-        SD_BUS_VTABLE_END,
-};
-
 GETTER(get_policy_state) {
         UNUSED_GETTER_ARGUMENTS;
         return sd_bus_message_append(reply, "s", policy_state_to_string(*(const enum policy_state *) userdata));
@@ -440,7 +414,7 @@ static const sd_bus_vtable policy_vtable[] = {
 const sd_bus_vtable *bus_class_vtable(enum bus_class class) {
         static const sd_bus_vtable *const vtables[_BUS_CLASS_MAX] = {
                 [BUS_CORE] = core_vtable,   [BUS_WORKER] = worker_vtable, [BUS_UNIT] = unit_vtable,     [BUS_DEVICE] = device_vtable,
-                [BUS_QUEUE] = queue_vtable, [BUS_DOMAIN] = domain_vtable, [BUS_POLICY] = policy_vtable,
+                [BUS_QUEUE] = queue_vtable, [BUS_DOMAIN] = bus_domain_vtable, [BUS_POLICY] = policy_vtable,
         };
 
         return vtables[class];

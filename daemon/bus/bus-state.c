@@ -8,6 +8,7 @@
 #include <cjson/cJSON.h>
 
 #include "bus-internal.h"
+#include "bus-json.h"
 #include "daemon/cleanup.h"
 
 static void json_freep(cJSON **json) {
@@ -65,57 +66,6 @@ int bus_plugins_describe(const struct bus *bus, int (*say)(void *userdata, const
 
 static const char *state_name(enum object_state state) {
         return state == OBJECT_MANUAL ? "manual" : "active";
-}
-
-/* Names are literals and are not copied. cJSON's functions take NULL and do nothing: a document that memory did not suffice for lacks
- * members, and most likely cannot be printed either. */
-static cJSON *add(cJSON *to, const char *name, cJSON *item) {
-        if (item && !cJSON_AddItemToObjectCS(to, name, item)) {
-                cJSON_Delete(item);
-                return NULL;
-        }
-        return item;
-}
-
-/* Six decimals are more than any of these values is good for, and print in a third of the time of seventeen. Large ones are counters and
- * stay exact. */
-static void add_number(cJSON *to, const char *name, double value) {
-        (void) add(to, name, cJSON_CreateNumber(fabs(value) < 1e9 ? round(value * 1e6) / 1e6 : value));
-}
-
-static void add_number_or_null(cJSON *to, const char *name, bool known, double value) {
-        if (known)
-                add_number(to, name, value);
-        else
-                (void) add(to, name, cJSON_CreateNull());
-}
-
-static void add_bool(cJSON *to, const char *name, bool value) {
-        (void) add(to, name, cJSON_CreateBool(value));
-}
-
-static void add_string(cJSON *to, const char *name, const char *value) {
-        struct bus_text text;
-
-        (void) add(to, name, cJSON_CreateString(bus_text(&text, value)));
-}
-
-static cJSON *add_array(cJSON *to, const char *name) {
-        return add(to, name, cJSON_CreateArray());
-}
-
-static cJSON *add_object(cJSON *to, const char *name) {
-        return add(to, name, cJSON_CreateObject());
-}
-
-static cJSON *append_object(cJSON *array) {
-        cJSON *object = cJSON_CreateObject();
-
-        if (object && !cJSON_AddItemToArray(array, object)) {
-                cJSON_Delete(object);
-                return NULL;
-        }
-        return object;
 }
 
 static void add_nodes(struct bus *bus, cJSON *to) {
@@ -238,22 +188,6 @@ static void add_devices(struct bus *bus, cJSON *to) {
         }
 }
 
-static void add_domains(struct bus *bus, cJSON *to) {
-        const struct host *host = engine_host(bus->engine);
-
-        for (size_t i = 0; i < host->n_domains; i++) {
-                const struct domain *domain = host->domains[i];
-                cJSON *json = append_object(to);
-
-                add_string(json, "name", domain->pub.id);
-                add_string(json, "uuid", domain->pub.uuid);
-                add_string(json, "state", bus_domain_state_to_string(domain->pub.state));
-                add_number(json, "node", domain->pub.node);
-                add_number(json, "vcpus", domain->pub.n_vcpus);
-                add_number(json, "pid", domain->pub.pid);
-        }
-}
-
 static void add_parameter(cJSON *to, const struct policy_parameter *parameter) {
         cJSON *json = append_object(to);
 
@@ -337,7 +271,7 @@ static const struct section {
         bool on_request; /* not part of "everything" */
 } sections_known[] = {
         {"nodes", add_nodes, false},     {"cores", add_cores, false},     {"workers", add_workers, false},   {"units", add_units, false},
-        {"devices", add_devices, false}, {"domains", add_domains, false}, {"policies", add_policies, false}, {"queues", add_queues, true},
+        {"devices", add_devices, false}, {"domains", bus_state_add_domains, false}, {"policies", add_policies, false}, {"queues", add_queues, true},
 };
 
 static void add_decision(cJSON *to, const struct decision *decision) {

@@ -204,8 +204,33 @@ static bool check_unit(const struct planning *planning, struct decision *decisio
         return true;
 }
 
+/* The domain whose IOThread has this knob object. NULL: none. */
+static const struct domain *domain_of_iothread(const struct host *host, const char *object) {
+        for (size_t i = 0; i < host->n_domains; i++)
+                for (size_t t = 0; t < host->domains[i]->n_iothreads; t++)
+                        if (strcmp(host->domains[i]->iothreads[t].pub.knob, object) == 0)
+                                return host->domains[i];
+        return NULL;
+}
+
 static bool starts_with(const char *string, const char *prefix) {
         return strncmp(string, prefix, strlen(prefix)) == 0;
+}
+
+static bool check_iothread(const struct planning *planning, struct decision *decision, const char *knob) {
+        const char *object = decision->intent.object;
+        const struct domain *domain = domain_of_iothread(planning->host, object);
+        if (!domain)
+                return false;
+        if (pattern_matches(planning->rules->banned_domains, domain->pub.id))
+                decision_refuse(decision, "banned", "%.60s is of domain %.80s, which is banned by [bans] domains and is never touched", object, domain->pub.id);
+        else if (domain->pub.wish == IOCORE_WISH_MANUAL)
+                decision_refuse(decision, "manual", "%.60s is of domain %.80s, whose owner wants it to be left alone (policy=manual)", object, domain->pub.id);
+        else if (strcmp(knob, "iothread.cpus") == 0 && domain->pub.pinned && domain->pub.wish != IOCORE_WISH_AUTO)
+                decision_refuse(decision, "pinned", "%.60s is of domain %.80s, which is pinned by hand, and its owner does not say policy=auto", object, domain->pub.id);
+        else
+                return false;
+        return true;
 }
 
 static bool check_knob(const struct planning *planning, struct decision *decision, const char *knob) {
@@ -218,6 +243,8 @@ static bool check_knob(const struct planning *planning, struct decision *decisio
                 decision_refuse(decision, "invalid", "the name of the knob or of the object is no printable text");
                 return true;
         }
+        if (starts_with(knob, "iothread."))
+                return check_iothread(planning, decision, knob);
         if (starts_with(knob, "queue."))
                 return check_queue(planning, decision, knob);
         if (starts_with(knob, "worker."))

@@ -4,4 +4,4 @@ libiocored_la_SOURCES += daemon/policy/policy-set.h daemon/policy/policy-set.c \
 	daemon/policy/lua-arena.h daemon/policy/lua-arena.c \
 	daemon/policy/lua-sandbox.h daemon/policy/lua-sandbox.c daemon/policy/lua-internal.h \
 	daemon/policy/lua-library.c daemon/policy/lua-declare.c daemon/policy/lua-host.c \
-	daemon/policy/lua-objects.c daemon/policy/lua-iterate.c daemon/policy/lua-actions.c daemon/policy/lua-placement.c
+	daemon/policy/lua-objects.c daemon/policy/lua-domain.c daemon/policy/lua-iterate.c daemon/policy/lua-actions.c daemon/policy/lua-placement.c

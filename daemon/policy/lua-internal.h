@@ -167,4 +167,38 @@ int action_place(lua_State *lua);
 /* lua-placement.c */
 int host_placements(lua_State *lua);
 
+/* What is read by name; see lua-objects.c. */
+enum object_field {
+        /* all that can vanish */
+        FIELD_ID, FIELD_GONE,
+        /* host */
+        FIELD_EPOCH, FIELD_TIME, FIELD_CAN, FIELD_WHY_NOT, FIELD_N_QUEUES,
+        /* node */
+        FIELD_IO, FIELD_VM, FIELD_UNPLACED_LOAD, FIELD_UNPLACED_LOAD_AVERAGE, FIELD_N_UNITS, FIELD_N_UNPLACED,
+        /* node.io, node.vm */
+        FIELD_CORES, FIELD_IDLE, FIELD_BUSIEST, FIELD_IDLEST,
+        /* loads */
+        FIELD_LOAD, FIELD_LOAD_AVERAGE, FIELD_WAIT, FIELD_SAMPLED,
+        /* core, worker */
+        FIELD_CPU, FIELD_NODE, FIELD_OURS, FIELD_IO_CORE, FIELD_ONLINE, FIELD_ISOLATED, FIELD_PACKAGE, FIELD_LLC, FIELD_BUSY, FIELD_WORKER,
+        FIELD_LOCKED, FIELD_SHARED, FIELD_DEFAULT, FIELD_MANUAL, FIELD_BLOCKED,
+        /* unit, queue, domain */
+        FIELD_CORE, FIELD_DOMAIN, FIELD_BACKEND, FIELD_UNIT, FIELD_INDEX, FIELD_POLLED, FIELD_CAN_POLL,
+        FIELD_BYTES, FIELD_PACKETS, FIELD_WORKS, FIELD_STUCK, FIELD_RING_FULL, FIELD_POLL_EMPTY, FIELD_DROPS, FIELD_SWITCHES,
+        FIELD_NAME, FIELD_STATE, FIELD_VCPUS,
+        /* domain */
+        FIELD_UUID, FIELD_STALE, FIELD_PINNED, FIELD_BOUND, FIELD_WISH, FIELD_CLASS, FIELD_WEIGHT, FIELD_SHARE_WITHIN, FIELD_MEMORY, FIELD_BACKING,
+        FIELD_EMULATOR_CPUS, FIELD_N_VCPUS, FIELD_N_IOTHREADS, FIELD_N_CELLS, FIELD_N_DEVICES,
+};
+
+/* Nil for a negative number. */
+void push_cpu_or_nil(lua_State *lua, int cpu);
+
+/* lua-domain.c */
+void push_domain_field(lua_State *lua, const struct domain *domain, int field);
+int domain_vcpu(lua_State *lua);
+int domain_iothread(lua_State *lua);
+int domain_cell(lua_State *lua);
+int domain_device(lua_State *lua);
+
 #endif

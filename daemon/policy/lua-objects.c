@@ -5,26 +5,6 @@
 #include "daemon/cleanup.h"
 #include "lua-internal.h"
 
-enum {
-        /* all that can vanish */
-        FIELD_ID, FIELD_GONE,
-        /* host */
-        FIELD_EPOCH, FIELD_TIME, FIELD_CAN, FIELD_WHY_NOT, FIELD_N_QUEUES,
-        /* node */
-        FIELD_IO, FIELD_VM, FIELD_UNPLACED_LOAD, FIELD_UNPLACED_LOAD_AVERAGE, FIELD_N_UNITS, FIELD_N_UNPLACED,
-        /* node.io, node.vm */
-        FIELD_CORES, FIELD_IDLE, FIELD_BUSIEST, FIELD_IDLEST,
-        /* loads */
-        FIELD_LOAD, FIELD_LOAD_AVERAGE, FIELD_WAIT, FIELD_SAMPLED,
-        /* core, worker */
-        FIELD_CPU, FIELD_NODE, FIELD_OURS, FIELD_IO_CORE, FIELD_ONLINE, FIELD_ISOLATED, FIELD_PACKAGE, FIELD_LLC, FIELD_BUSY, FIELD_WORKER,
-        FIELD_LOCKED, FIELD_SHARED, FIELD_DEFAULT, FIELD_MANUAL, FIELD_BLOCKED,
-        /* unit, queue, domain */
-        FIELD_CORE, FIELD_DOMAIN, FIELD_BACKEND, FIELD_UNIT, FIELD_INDEX, FIELD_POLLED, FIELD_CAN_POLL,
-        FIELD_BYTES, FIELD_PACKETS, FIELD_WORKS, FIELD_STUCK, FIELD_RING_FULL, FIELD_POLL_EMPTY, FIELD_DROPS, FIELD_SWITCHES,
-        FIELD_NAME, FIELD_STATE, FIELD_VCPUS,
-};
-
 static int host_node_by_id(lua_State *lua);
 static int host_core_by_cpu(lua_State *lua);
 static int host_unit_by_id(lua_State *lua);
@@ -88,6 +68,11 @@ static const struct field worker_fields[] = {
 };
 static const struct field domain_fields[] = {
         VALUE("name", FIELD_NAME), VALUE("gone", FIELD_GONE), VALUE("state", FIELD_STATE), VALUE("node", FIELD_NODE), VALUE("vcpus", FIELD_VCPUS),
+        VALUE("uuid", FIELD_UUID), VALUE("stale", FIELD_STALE), VALUE("pinned", FIELD_PINNED), VALUE("bound", FIELD_BOUND), VALUE("wish", FIELD_WISH),
+        VALUE("class", FIELD_CLASS), VALUE("weight", FIELD_WEIGHT), VALUE("share_within", FIELD_SHARE_WITHIN), VALUE("memory_kib", FIELD_MEMORY),
+        VALUE("backing", FIELD_BACKING), VALUE("emulator_cpus", FIELD_EMULATOR_CPUS), VALUE("n_vcpus", FIELD_N_VCPUS), VALUE("n_iothreads", FIELD_N_IOTHREADS),
+        VALUE("n_cells", FIELD_N_CELLS), VALUE("n_devices", FIELD_N_DEVICES), METHOD("vcpu", domain_vcpu), METHOD("iothread", domain_iothread),
+        METHOD("cell", domain_cell), METHOD("device", domain_device),
         METHOD("pin", action_pin), METHOD("bind_memory", action_bind_memory), METHOD("place", action_place),
 };
 
@@ -111,7 +96,7 @@ static double average_or(double average, double value) {
         return average < 0 ? value : average;
 }
 
-static void push_cpu_or_nil(lua_State *lua, int cpu) {
+void push_cpu_or_nil(lua_State *lua, int cpu) {
         if (cpu < 0)
                 lua_pushnil(lua);
         else
@@ -447,22 +432,6 @@ static void push_worker_field(lua_State *lua, const struct worker *worker, int f
                 break;
         case FIELD_MANUAL:
                 lua_pushboolean(lua, worker->state == OBJECT_MANUAL);
-                break;
-        default:
-                lua_pushnil(lua);
-        }
-}
-
-static void push_domain_field(lua_State *lua, const struct domain *domain, int field) {
-        switch (field) {
-        case FIELD_STATE:
-                lua_pushstring(lua, domain->pub.state == IOCORE_DOMAIN_RUNNING ? "running" : domain->pub.state == IOCORE_DOMAIN_PAUSED ? "paused" : "shutoff");
-                break;
-        case FIELD_NODE:
-                push_cpu_or_nil(lua, domain->pub.node);
-                break;
-        case FIELD_VCPUS:
-                lua_pushinteger(lua, domain->pub.n_vcpus);
                 break;
         default:
                 lua_pushnil(lua);

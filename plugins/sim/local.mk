@@ -9,7 +9,7 @@ libsim_model_la_LIBADD = $(CJSON_LIBS)
 
 if PLUGIN_SIM
 plugin_LTLIBRARIES += sim.la
-sim_la_SOURCES = plugins/sim/sim.h plugins/sim/sim.c plugins/sim/sim-inventory.c plugins/sim/sim-hands.c
+sim_la_SOURCES = plugins/sim/sim.h plugins/sim/sim.c plugins/sim/sim-inventory.c plugins/sim/sim-hands.c plugins/sim/sim-wishes.c
 sim_la_LDFLAGS = $(plugin_ldflags)
 sim_la_LIBADD = libsim-model.la
 endif

@@ -186,6 +186,17 @@ static int scan_devices(struct sim *sim) {
         return 0;
 }
 
+/* Its vCPUs have no threads, and nobody knows where they run. */
+static int tell_vcpus(struct sim *sim, struct iocore_domain *domain) {
+        _cleanup_free_ struct iocore_vcpu *vcpus = calloc(domain->n_vcpus + 1, sizeof(*vcpus));
+
+        if (!vcpus)
+                return -ENOMEM;
+        for (unsigned i = 0; i < domain->n_vcpus; i++)
+                vcpus[i] = (struct iocore_vcpu){.id = i, .cpus = ""};
+        return sim->services->domain_set_vcpus(sim->context, domain, vcpus, domain->n_vcpus);
+}
+
 static int scan_domains(struct sim *sim) {
         for (size_t i = 0; i < model_n_vms(sim->model); i++) {
                 const struct model_vm *vm = model_vm_at(sim->model, i);
@@ -202,6 +213,8 @@ static int scan_domains(struct sim *sim) {
                         domain->n_vcpus = vm->scenario->n_vcpus;
                         domain->pid = vm->scenario->pid;
                         sim->domains[i] = domain;
+                        if (tell_vcpus(sim, domain) < 0)
+                                return -ENOMEM;
                 }
                 sim->domains[i]->state = vm->state == MODEL_VM_RUNNING ? IOCORE_DOMAIN_RUNNING : IOCORE_DOMAIN_PAUSED;
         }

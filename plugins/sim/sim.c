@@ -218,5 +218,6 @@ __attribute__((visibility("default"))) const struct iocore_plugin iocore_plugin 
         .unavailable = sim_unavailable,
         .advance = sim_advance,
         .ended = sim_ended,
+        .domain_wish = sim_domain_wish,
         .options = options,
 };

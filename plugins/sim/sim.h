@@ -51,6 +51,9 @@ int sim_scan(void *state, bool thorough);
 /* Removes all that was added. */
 void sim_drop_all(struct sim *sim);
 
+/* sim-wishes.c: see iocore-plugin.h */
+int sim_domain_wish(void *state, const char *name, const char *attributes, char *ret_reason, size_t size);
+
 /* sim-hands.c: see iocore-plugin.h */
 #define SIM_N_KNOBS 4
 extern const struct iocore_knob sim_knobs[SIM_N_KNOBS];

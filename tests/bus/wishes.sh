@@ -58,6 +58,20 @@ test_wishes() {
   ctl mode active >/dev/null
   holds "there is no such mode" error Invalid mode lazy
 
+  ctl domain set alpha class=latency policy=manual weight=200 share-within=domain
+  ok $? "a domain's owner says what it wants"
+  is "$(ctl domain show alpha --json | jq -c '[.class, .policy, .weight, .share_within]')" '["latency","manual",200,"domain"]' "it is kept"
+  is "$(get /org/iocore1/domain/alpha org.iocore1.Domain Class),$(get /org/iocore1/domain/alpha org.iocore1.Domain Policy)" '"latency","manual"' "and the domain's properties say so"
+  is "$(ctl domains | awk '$1 == "alpha" { print $7 }')" latency/manual "as does the table of domains"
+  ctl domain set alpha policy= weight= --json | jq -e '.domain == "alpha"' >/dev/null
+  is "$(ctl domain show alpha --json | jq -c '[.class, .policy, .weight]')" '["latency","",null]' "what is set to nothing is taken away, the rest stays"
+  holds "a wish that there is not" error Invalid domain set alpha colour=blue
+  holds "a value that there is not" error Invalid domain set alpha class=fast
+  holds "a domain that is not there has no wishes" error NoSuchObject domain set nobody class=latency
+  holds "a wish without a value is a mistake in the use" status 2 ctl domain set alpha class
+  holds "and so is no wish at all" status 2 ctl domain set alpha
+  ctl domain set alpha class= share-within=
+
   is "$(ctl decisions --limit 2 --json | jq length)" 2 "--limit shows the newest"
   worker=$(ctl decisions --json | jq '.[-1].id')
   is "$(ctl decisions --since $((worker - 1)) --json | jq -c "map(.id) == [$worker]")" true "--since shows later ones"

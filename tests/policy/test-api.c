@@ -298,6 +298,36 @@ static void what_happened_to_a_domain_is_told_with_its_detail_and_its_devices_to
         fixture_done(&fixture);
 }
 
+static void a_domain_shows_what_it_has_part_by_part(void **state) {
+        struct fixture fixture;
+        struct vcpu vcpus[] = { { .pub = { .id = 0, .tid = 77, .cell = 0, .by_hand = true, .cpus = "1-2", .knob = "u.1.0" } }, { .pub = { .id = 3, .cpus = "" } } };
+        struct iothread iothread = { .pub = { .id = 1, .tid = 5, .cpus = "", .poll_max_ns = 32000 } };
+        uint64_t kib[] = { 0, 4096, 0, 0 };
+        struct cell cells[] = { { .pub = { 8192, IOCORE_NODE_UNKNOWN }, .kib_of_node = kib }, { .pub = { 4096, 1 } } };
+        struct iocore_domain_device device = { .kind = "interface", .alias = "net0", .backend = "tap1", .n_queues = 2, .node = IOCORE_NODE_UNKNOWN };
+        struct domain vm = { .pub = { .id = "vm", .n_vcpus = 2, .wish = IOCORE_WISH_MANUAL, .class = "latency", .pinned = true, .memory_kib = 12288, .stale = true, .node = -1 },
+                             .vcpus = vcpus, .n_vcpus = 2, .iothreads = &iothread, .n_iothreads = 1, .cells = cells, .n_cells = 2, .devices = &device, .n_devices = 1 };
+        struct domain *domains[] = { &vm };
+
+        (void) state;
+        start(&fixture, "return policy { on_epoch = function(host)\n"
+                        "  local d = host:domain('vm')\n"
+                        "  assert(d.wish == 'manual' and d.class == 'latency' and d.pinned and not d.bound and d.stale and d.memory_kib == 12288 and d.weight == nil)\n"
+                        "  assert(d.n_vcpus == 2 and d.n_iothreads == 1 and d.n_cells == 2 and d.n_devices == 1 and d.emulator_cpus == nil)\n"
+                        "  local v = d:vcpu(1) assert(v.id == 0 and v.tid == 77 and v.by_hand and v.cpus == '1-2' and v.knob == 'u.1.0')\n"
+                        "  assert(d:vcpu(2).id == 3 and d:vcpu(2).cpus == nil and d:vcpu(3) == nil and d:vcpu(0) == nil and d:vcpu(-1) == nil)\n"
+                        "  assert(d:iothread(1).poll_max_ns == 32000 and d:cell(1).where[1] == 4096 and d:cell(1).node == nil and d:cell(2).where == nil and d:cell(2).node == 1)\n"
+                        "  assert(d:device(1).alias == 'net0' and d:device(1).queues == 2 and d:device(1).iothread == nil and d:device(2) == nil)\n"
+                        "  v.cpus = 'mine' assert(d:vcpu(1).cpus == '1-2') log('seen') end }");
+        fixture.host.domains = domains;
+        fixture.host.n_domains = 1;
+        epoch(&fixture);
+        fixture.host.domains = NULL;
+        fixture.host.n_domains = 0;
+        assert_string_equal(fixture.last_log, "test: seen");
+        fixture_done(&fixture);
+}
+
 /* --- actions */
 
 static void actions_become_intents_with_reason_evidence_and_trial(void **state) {
@@ -427,6 +457,7 @@ int main(void) {
                 cmocka_unit_test(a_new_object_of_the_same_id_is_not_taken_for_the_old_one),
                 cmocka_unit_test(thousands_of_objects_that_come_and_go_leave_no_memory_behind),
                 cmocka_unit_test(events_name_their_object_and_what_happened),
+                cmocka_unit_test(a_domain_shows_what_it_has_part_by_part),
                 cmocka_unit_test(what_happened_to_a_domain_is_told_with_its_detail_and_its_devices_to_on_device_too),
                 cmocka_unit_test(actions_become_intents_with_reason_evidence_and_trial),
                 cmocka_unit_test(text_is_cut_at_a_character_and_made_printable),

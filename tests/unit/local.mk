@@ -82,7 +82,7 @@ tests_unit_test_model_SOURCES = tests/unit/test-model.c
 tests_unit_test_model_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_model_LDADD = libsim-model.la $(CMOCKA_LIBS)
 unit_programs += tests/unit/test-sim-plugin
-tests_unit_test_sim_plugin_SOURCES = tests/unit/test-sim-plugin.c plugins/sim/sim.h plugins/sim/sim.c plugins/sim/sim-inventory.c plugins/sim/sim-hands.c
+tests_unit_test_sim_plugin_SOURCES = tests/unit/test-sim-plugin.c plugins/sim/sim.h plugins/sim/sim.c plugins/sim/sim-inventory.c plugins/sim/sim-hands.c plugins/sim/sim-wishes.c
 tests_unit_test_sim_plugin_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_sim_plugin_LDADD = libiocored.la libsim-model.la $(CMOCKA_LIBS)
 endif

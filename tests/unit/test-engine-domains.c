@@ -104,7 +104,7 @@ static void epochs(struct fixture *fixture, unsigned n) {
 }
 
 static const struct decision *pin(struct fixture *fixture, const char *object, const char *cpus) {
-        struct intent intent = { .action = INTENT_SET, .priority = -1, .node = IOCORE_NODE_UNKNOWN, .cpu = IOCORE_CPU_ANY, .source = "client:test", .knob = "vcpu.cpus" };
+        struct intent intent = { .action = INTENT_SET, .priority = -1, .node = IOCORE_NODE_UNKNOWN, .cpu = IOCORE_CPU_ANY, .source = "client:test", .knob = "iothread.cpus" };
         const struct decision *decision;
         snprintf(intent.object, sizeof intent.object, "%s", object);
         snprintf(intent.value, sizeof intent.value, "%s", cpus);
@@ -220,7 +220,7 @@ static void what_a_plugin_wants_may_be_answered_later_too(void **state) {
         assert_int_equal(fixture->toy.n_sets, 4);
         const struct told *last = &fixture->events[fixture->n_events - 1];
         assert_string_equal(last->kind, "reserved");
-        assert_non_null(strstr(last->text, "4 knobs set: 4 vcpu.cpus"));
+        assert_non_null(strstr(last->text, "4 knobs set: 4 iothread.cpus"));
         assert_string_equal(fixture->toy.domains[1].cpus[1], "2-7");
         assert_int_equal(engine_restore(fixture->engine, NULL), 0);
         assert_string_equal(fixture->toy.domains[1].cpus[1], "0-7");
@@ -235,7 +235,7 @@ static void the_changes_of_a_policy_that_is_stopped_are_undone_when_they_answer(
         FILE *stream = fopen(file, "we");
         assert_non_null(stream);
         fputs("return policy { name = 'test', on_epoch = function(host)\n"
-              "  host:set { knob = 'vcpu.cpus', object = 'toy.0.0', value = '1' } host:set { knob = 'vcpu.cpus', object = 'toy.1.0', value = '1' } end }\n", stream);
+              "  host:set { knob = 'iothread.cpus', object = 'toy.0.0', value = '1' } host:set { knob = 'iothread.cpus', object = 'toy.1.0', value = '1' } end }\n", stream);
         fclose(stream);
         fixture->toy.slow = 3;
         start(fixture);
@@ -248,6 +248,85 @@ static void the_changes_of_a_policy_that_is_stopped_are_undone_when_they_answer(
         assert_int_equal(journal_n_entries(engine_journal(fixture->engine)), 0);
         assert_non_null(strstr(fixture->verdicts, "1:failed"));
         assert_non_null(strstr(fixture->verdicts, "2:failed"));
+}
+
+static void the_iothreads_of_a_domain_that_is_to_be_left_alone_are_too(void **state) {
+        struct fixture *fixture = *state;
+        start(fixture);
+        epochs(fixture, 3);
+        fixture->toy.domains[0].wish = IOCORE_WISH_MANUAL;
+        fixture->toy.domains[1].pinned = true;
+        epochs(fixture, 1);
+        assert_string_equal(pin(fixture, "toy.0.0", "1")->rule, "manual");
+        assert_string_equal(pin(fixture, "toy.1.0", "1")->rule, "pinned");
+        fixture->toy.domains[0].wish = fixture->toy.domains[1].wish = IOCORE_WISH_AUTO;
+        epochs(fixture, 1);
+        assert_int_equal(pin(fixture, "toy.0.0", "1")->verdict, VERDICT_DONE);
+        assert_int_equal(pin(fixture, "toy.1.0", "1")->verdict, VERDICT_DONE);
+        assert_int_equal(engine_restore(fixture->engine, NULL), 0);
+}
+
+/* --- wishes --- */
+
+struct answer {
+        unsigned n;
+        int error;
+        char reason[64];
+};
+
+static void on_answer(void *userdata, int error, const char *reason) {
+        struct answer *answer = userdata;
+        answer->n++;
+        answer->error = error;
+        snprintf(answer->reason, sizeof answer->reason, "%s", reason);
+}
+
+static void a_wish_is_answered_once_when_its_keeper_has_answered(void **state) {
+        struct fixture *fixture = *state;
+        struct answer answer = { 0 };
+        start(fixture);
+        epochs(fixture, 2);
+        assert_int_equal(engine_wish(fixture->engine, "web", "class=latency", on_answer, &answer), 0);
+        assert_int_equal(answer.n, 1); /* at once */
+        assert_int_equal(answer.error, 0);
+        fixture->toy.slow = 4;
+        assert_int_equal(engine_wish(fixture->engine, "web", "weight=7", on_answer, &answer), 0);
+        assert_int_equal(engine_wish(fixture->engine, "web", "weight=8", on_answer, &answer), -EBUSY);
+        assert_int_equal(engine_wish(fixture->engine, "nobody", "weight=8", on_answer, &answer), -ENOENT);
+        epochs(fixture, 3);
+        assert_int_equal(answer.n, 1);
+        epochs(fixture, 5);
+        assert_int_equal(answer.n, 2);
+        assert_string_equal(fixture->toy.wished, "web weight=7");
+        strcpy(fixture->toy.wish_reason, "no such attribute");
+        assert_int_equal(engine_wish(fixture->engine, "web", "colour=blue", on_answer, &answer), 0);
+        epochs(fixture, 6);
+        assert_int_equal(answer.n, 3);
+        assert_int_equal(answer.error, -EINVAL);
+        assert_string_equal(answer.reason, "no such attribute");
+}
+
+static void a_wish_that_nobody_answers_ends_after_ten_seconds_or_with_the_daemon(void **state) {
+        struct fixture *fixture = *state;
+        struct answer answer = { 0 };
+        fixture->toy.slow = 1000000;
+        start(fixture);
+        epochs(fixture, 2);
+        assert_int_equal(engine_wish(fixture->engine, "web", "class=latency", on_answer, &answer), 0);
+        epochs(fixture, 99);
+        assert_int_equal(answer.n, 0);
+        epochs(fixture, 2);
+        assert_int_equal(answer.n, 1);
+        assert_int_equal(answer.error, -ETIMEDOUT);
+        assert_int_equal(engine_wish(fixture->engine, "web", "class=latency", on_answer, &answer), 0);
+        assert_int_equal(engine_wish(fixture->engine, "db", "class=latency", on_answer, &answer), 0);
+        fixture->toy.domains[1].name = NULL;
+        epochs(fixture, 2);
+        assert_int_equal(answer.n, 2);
+        assert_int_equal(answer.error, -ENOENT);
+        fixture->engine = engine_free(fixture->engine);
+        assert_int_equal(answer.n, 3);
+        assert_int_equal(answer.error, -ECANCELED);
 }
 
 /* --- domains --- */
@@ -297,6 +376,9 @@ int main(void) {
                 TEST(a_stop_in_the_middle_leaves_nothing_changed),
                 TEST(what_a_plugin_wants_may_be_answered_later_too),
                 TEST(the_changes_of_a_policy_that_is_stopped_are_undone_when_they_answer),
+                TEST(the_iothreads_of_a_domain_that_is_to_be_left_alone_are_too),
+                TEST(a_wish_is_answered_once_when_its_keeper_has_answered),
+                TEST(a_wish_that_nobody_answers_ends_after_ten_seconds_or_with_the_daemon),
                 TEST(what_happens_to_a_domain_is_an_event_within_an_epoch),
                 TEST(the_queues_of_a_paused_domain_are_idle_and_back_in_the_epoch_of_its_resuming),
         };

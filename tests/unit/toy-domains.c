@@ -6,7 +6,7 @@
 
 #include "toy-domains.h"
 
-/* "toy.D.V" */
+/* "toy.D.T": the Tth IOThread of domain D, both from 0. */
 static int find(const struct toy_domains *toy, const char *object, int *ret_vcpu) {
         int domain;
         if (sscanf(object, "toy.%d.%d", &domain, ret_vcpu) != 2 || domain >= TOY_DOMAINS || *ret_vcpu >= TOY_VCPUS || !toy->domains[domain].name)
@@ -48,11 +48,14 @@ static int cpus_set(void *state, const char *object, const char *value, char *re
 static void tell_parts(struct toy_domains *toy, unsigned i) {
         struct toy_domain *domain = &toy->domains[i];
         struct iocore_vcpu vcpus[TOY_VCPUS];
+        struct iocore_iothread iothreads[TOY_VCPUS];
         struct iocore_cell cell = { .memory_kib = 1048576, .node = IOCORE_NODE_UNKNOWN };
         for (int v = 0; v < TOY_VCPUS; v++) {
                 vcpus[v] = (struct iocore_vcpu) { .id = (unsigned) v, .tid = domain->pid + 10 + v, .cpus = domain->cpus[v] };
-                snprintf(vcpus[v].knob, sizeof vcpus[v].knob, "toy.%u.%d", i, v);
+                iothreads[v] = (struct iocore_iothread) { .id = (unsigned) v + 1, .tid = domain->pid + 20 + v, .cpus = domain->cpus[v] };
+                snprintf(iothreads[v].knob, sizeof iothreads[v].knob, "toy.%u.%d", i, v);
         }
+        (void) toy->services->domain_set_iothreads(toy->context, domain->known, iothreads, TOY_VCPUS);
         (void) toy->services->domain_set_vcpus(toy->context, domain->known, vcpus, TOY_VCPUS);
         (void) toy->services->domain_set_cells(toy->context, domain->known, &cell, 1);
 }
@@ -120,7 +123,7 @@ static int reserve(void *state, iocore_want want, void *userdata) {
         for (int i = 0; toy->wanted && i < TOY_DOMAINS; i++)
                 for (int v = 0; v < TOY_VCPUS; v++) {
                         snprintf(object, sizeof object, "toy.%d.%d", i, v);
-                        int r = toy->domains[i].name && strcmp(toy->domains[i].cpus[v], toy->wanted) != 0 ? want(userdata, "vcpu.cpus", object, toy->wanted) : 0;
+                        int r = toy->domains[i].name && strcmp(toy->domains[i].cpus[v], toy->wanted) != 0 ? want(userdata, "iothread.cpus", object, toy->wanted) : 0;
                         if (r < 0)
                                 return r;
                 }
@@ -170,7 +173,7 @@ static void close_toy(void *state) {
                 toy->domains[i].known = NULL;
 }
 
-static const struct iocore_knob knobs[] = { { "vcpu.cpus", "", cpus_get, cpus_set } };
+static const struct iocore_knob knobs[] = { { "iothread.cpus", "", cpus_get, cpus_set } };
 
 __attribute__((visibility("default"))) const struct iocore_plugin iocore_plugin = {
         .abi = IOCORE_PLUGIN_ABI, .size = sizeof(struct iocore_plugin), .name = "toy-domains", .doc = "made-up domains", .provides = "vhost", .probe = probe, .open = open_toy,
