@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The hand: sets what is asked for, one after the other, for the domain as it runs (VIR_DOMAIN_AFFECT_LIVE), and reads back what holds then. */
+/* The hands: they set what is asked for, of each domain one thing after the other, for the domain as it runs (VIR_DOMAIN_AFFECT_LIVE), and read back what holds then. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -319,14 +319,6 @@ static void hand_answer(struct talk *talk, virConnectPtr connection, const struc
         virDomainFree(job.domain);
 }
 
-/* With the lock. */
-static struct request *next_request(struct talk *talk) {
-        struct request *request = talk->requests;
-        while (request && request->stage != STAGE_QUEUED)
-                request = request->next;
-        return request;
-}
-
 static void tell_abandoned(struct talk *talk, const struct question *question, uint64_t serial, int result, const char *text) {
         struct news *news = question->kind == ASK_IOTHREADS ? NULL : news_new(NEWS_ANSWERED, question->uuid, result < 0 ? NULL : text);
 
@@ -350,15 +342,15 @@ static void serve(struct talk *talk, struct request *request) {
         if (connection && text) {
                 (void) virConnectRef(connection);
                 talk_unlock(talk);
-                call_begin(&talk->hand);
                 hand_answer(talk, connection, &request->question, &result, text);
-                call_end(&talk->hand);
                 (void) virConnectClose(connection);
                 talk_lock(talk);
         }
         request->result = result;
-        if (text)
-                memcpy(request->text, text, IOCORE_VALUE_MAX);
+        request->text = text && text[0] ? strdup(text) : NULL;
+        if (result >= 0 && text && text[0] && !request->text)
+                request->result = -ENOMEM;
+        request->answered_usec = talk_now();
         request->stage = STAGE_ANSWERED;
         request->serial = ++talk->serial;
         uint64_t serial = request->serial;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the main thread's side (talk.c) and the threads (talker.c, hand.c, loop.c) share. */
+/* What the main thread's side (talk.c, requests.c) and the threads (talker.c, hand.c, loop.c) share. */
 #ifndef LIBVIRT_TALK_PRIVATE_H
 #define LIBVIRT_TALK_PRIVATE_H
 
@@ -17,12 +17,15 @@ struct request {
         struct question question;
         char *value; /* question.value is this */
         enum stage stage;
-        bool abandoned;
-        uint64_t asked_usec;
+        bool abandoned; /* nobody waits for it */
+        uint64_t asked_usec, answered_usec;
         int result;
         uint64_t serial;
-        char text[IOCORE_VALUE_MAX];
+        char *text; /* what holds now, or why not; NULL: "" */
 };
+
+/* libvirt's daemons take five calls of one client at a time (max_client_requests); one is for the talker, and one for keeping the connection alive. */
+enum { HANDS = 3 };
 
 /* A thread that calls libvirt: since when it waits for an answer, 0: it does not. */
 struct caller {
@@ -37,7 +40,7 @@ struct talk {
         int root;
         uint64_t resync_usec;
         int wake_fd; /* eventfd: ends the loop's turn */
-        struct caller loop, talker, hand;
+        struct caller loop, talker, hands[HANDS];
 
         atomic_bool news_waits;
 
@@ -52,7 +55,10 @@ struct talk {
         uint64_t serial;        /* of the last event or answer */
 
         struct news *first_news, **end_of_news;
-        struct request *requests; /* the oldest first */
+        struct request *requests, **end_of_requests; /* the oldest first */
+        void *awaited;       /* tree: those that somebody waits for, by what they are about */
+        size_t n_abandoned;  /* the others */
+        uint64_t next_forget_usec;
         char (*to_look)[UUID_SIZE]; /* domains to be looked at */
         size_t n_to_look, n_to_look_allocated;
         uint64_t next_resync_usec;
@@ -66,6 +72,10 @@ void talk_pause(struct talk *talk, uint64_t until);
 bool talk_stops(struct talk *talk);
 /* The last of them frees. */
 void talk_unref(struct talk *talk);
+
+/* With the lock. The oldest that can be asked now; NULL: none. */
+struct request *next_request(struct talk *talk);
+void requests_free(struct talk *talk);
 
 /* NULL: out of memory. */
 struct news *news_new(enum news_kind kind, const char *uuid, const char *text);

@@ -12,10 +12,6 @@
 #include "daemon/cleanup.h"
 #include "talk-private.h"
 
-/* How long an answer may take: beyond what a libvirt that is well needs for a busy domain (its own limit is 30 s), and not for ever. */
-#define ANSWER_USEC (10 * 1000 * 1000ULL)
-/* An answer that nobody fetches. */
-#define FORGET_USEC (120 * 1000 * 1000ULL)
 #define CLOSE_USEC (2 * 1000 * 1000ULL)
 
 uint64_t talk_now(void) {
@@ -128,149 +124,12 @@ void talk_look(struct talk *talk, const char *uuid) {
         talk_unlock(talk);
 }
 
-/* --- questions */
-
-static bool is_same_object(const struct question *a, const struct question *b) {
-        return a->kind == b->kind && a->number == b->number && a->id == b->id && strcmp(a->uuid, b->uuid) == 0;
-}
-
-static void request_free(struct request *request) {
-        free(request->value);
-        free(request);
-}
-
-/* With the lock. */
-static void drop(struct talk *talk, struct request *request) {
-        struct request **link = &talk->requests;
-
-        while (*link != request)
-                link = &(*link)->next;
-        *link = request->next;
-        request_free(request);
-}
-
-static void drop_forgotten(struct talk *talk, uint64_t now) {
-        for (struct request **link = &talk->requests; *link;) {
-                struct request *request = *link;
-                bool forgotten = request->stage == STAGE_ANSWERED && (request->abandoned || now - request->asked_usec > FORGET_USEC);
-                if (forgotten) {
-                        *link = request->next;
-                        request_free(request);
-                } else
-                        link = &request->next;
-        }
-}
-
-/* The request for the same, after what was asked for before and is not wanted any more was dropped or abandoned. */
-static struct request *find_request(struct talk *talk, const struct question *question) {
-        struct request *found = NULL, *next;
-
-        for (struct request *request = talk->requests; request; request = next) {
-                next = request->next;
-                if (request->abandoned || !is_same_object(&request->question, question))
-                        continue;
-                if (strcmp(request->value, question->value) == 0)
-                        found = request;
-                else if (request->stage == STAGE_ASKED)
-                        request->abandoned = true;
-                else
-                        drop(talk, request);
-        }
-        return found;
-}
-
-static struct request *add_request(struct talk *talk, const struct question *question, uint64_t now) {
-        struct request *request = calloc(1, sizeof *request), **end = &talk->requests;
-        char *value = strdup(question->value);
-
-        if (!request || !value) {
-                free(request);
-                free(value);
-                return NULL;
-        }
-        request->question = *question;
-        request->question.value = request->value = value;
-        request->asked_usec = now;
-        while (*end)
-                end = &(*end)->next;
-        *end = request;
-        pthread_cond_broadcast(&talk->changed);
-        return request;
-}
-
-static int ask(struct talk *talk, const struct question *question, uint64_t until, char *ret_text, size_t size, uint64_t *ret_serial) {
-        uint64_t now = talk_now();
-
-        drop_forgotten(talk, now);
-        struct request *request = find_request(talk, question);
-        if (!request && !talk->status.connected)
-                return -ENOTCONN;
-        if (!request && !talk->status.writable)
-                return -EROFS;
-        if (!request && !(request = add_request(talk, question, now)))
-                return -ENOMEM;
-        while (request->stage != STAGE_ANSWERED && (now = talk_now()) < until)
-                talk_pause(talk, until);
-        if (request->stage == STAGE_ANSWERED) {
-                int r = request->result;
-                snprintf(ret_text, size, "%s", request->text);
-                *ret_serial = request->serial;
-                drop(talk, request);
-                return r;
-        }
-        if (until == 0 && now - request->asked_usec < ANSWER_USEC)
-                return -EINPROGRESS;
-        if (request->stage == STAGE_QUEUED)
-                drop(talk, request);
-        else
-                request->abandoned = true;
-        return -ETIMEDOUT;
-}
-
-int talk_ask(struct talk *talk, const struct question *question, uint64_t usec, char *ret_text, size_t size, uint64_t *ret_serial) {
-        ret_text[0] = '\0';
-        *ret_serial = 0;
-        talk_lock(talk);
-        int r = ask(talk, question, usec > 0 ? talk_now() + usec : 0, ret_text, size, ret_serial);
-        talk_unlock(talk);
-        return r;
-}
-
-void talk_read_polling(struct talk *talk, const char *uuid, int id) {
-        struct question question = { .kind = ASK_IOTHREADS, .id = id, .value = "" };
-
-        snprintf(question.uuid, sizeof question.uuid, "%s", uuid);
-        talk_lock(talk);
-        struct request *request = talk->status.connected ? add_request(talk, &question, talk_now()) : NULL;
-        if (request)
-                request->abandoned = true;
-        drop_forgotten(talk, talk_now());
-        talk_unlock(talk);
-}
-
-bool talk_is_abandoned(struct talk *talk, const struct question *question, char *ret) {
-        bool found = false;
-
-        talk_lock(talk);
-        for (const struct request *request = talk->requests; request; request = request->next)
-                if (request->abandoned && request->stage != STAGE_ANSWERED && is_same_object(&request->question, question)) {
-                        snprintf(ret, IOCORE_VALUE_MAX, "%s", request->value);
-                        found = true;
-                }
-        talk_unlock(talk);
-        return found;
-}
-
 /* --- opening and closing */
 
 static void destroy(struct talk *talk) {
         while (talk->first_news)
                 talk->first_news = news_free(talk->first_news);
-        while (talk->requests) {
-                struct request *next = talk->requests->next;
-                request_free(talk->requests);
-                talk->requests = next;
-        }
+        requests_free(talk);
         closep(&talk->wake_fd);
         closep(&talk->root);
         pthread_cond_destroy(&talk->changed);
@@ -310,8 +169,8 @@ static int start_threads(struct talk *talk) {
         int r = start(talk, &talk->loop, loop_run);
         if (r >= 0)
                 r = start(talk, &talk->talker, talker_run);
-        if (r >= 0)
-                r = start(talk, &talk->hand, hand_run);
+        for (size_t i = 0; i < HANDS && r >= 0; i++)
+                r = start(talk, &talk->hands[i], hand_run);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
         return r;
 }
@@ -326,6 +185,7 @@ static struct talk *talk_new(const char *uri, int root_fd, uint64_t resync_usec)
         }
         *talk = (struct talk) { .uri = strdup(uri), .root = root_fd, .resync_usec = resync_usec, .references = 1, .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
         talk->end_of_news = &talk->first_news;
+        talk->end_of_requests = &talk->requests;
         pthread_mutex_init(&talk->lock, NULL);
         pthread_condattr_init(&attributes);
         pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -374,7 +234,8 @@ struct talk *talk_close(struct talk *talk) {
         pthread_cond_broadcast(&talk->changed);
         talk_unlock(talk);
         /* The loop last: what the others wait for comes through it. */
-        end(&talk->hand, until);
+        for (size_t i = 0; i < HANDS; i++)
+                end(&talk->hands[i], until);
         end(&talk->talker, until);
         (void) eventfd_write(talk->wake_fd, 1);
         end(&talk->loop, until);

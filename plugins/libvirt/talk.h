@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The talk with libvirt, in threads of its own: a loop for its events, a talker for what is asked about domains, and a hand for what is to be set, which may have to wait for the
+ * The talk with libvirt, in threads of its own: a loop for its events, a talker for what is asked about domains, and hands for what is to be set, which may have to wait for a
  * hypervisor itself. A libvirt that hangs delays none but them. All functions here are for the main thread; none waits, unless it says so.
  */
 #ifndef LIBVIRT_TALK_H

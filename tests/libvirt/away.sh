@@ -22,6 +22,7 @@ most() { tail -1 "$1"; }
 
 is_connected() { ctl status | grep -q "libvirt: qemu:///system, "; }
 is_away() { ctl status | grep -q "does not answer"; }
+was_told() { [ "$(times_told)" -ge "$1" ]; }
 times_told() { grep -c "libvirt does not answer" "$work/iocored.log"; }
 
 test_away() {
@@ -35,6 +36,7 @@ test_away() {
   wait_until 10 is_away
   ok $? "that libvirtd was killed is noticed"
   is "$(domain "$c" .state)" running "its domains stay in the model"
+  wait_until 5 was_told $((before + 1))
   is "$(times_told)" $((before + 1)) "told once"
   ctl set iothread.cpus "$run.1" 0 >"$work/output" 2>&1
   isnt_zero $? "nothing can be set meanwhile" || diag "$(cat "$work/output")"
@@ -78,6 +80,32 @@ test_away() {
   wait_until 40 is_connected
   ok $? "when it goes on, so does iocored"
 }
+
+# A QEMU that hangs holds whoever asks it something; only that.
+test_hang() {
+  local a=$tag-a c=$tag-c pid decision_c
+  pid=$(cat "/run/libvirt/qemu/$c.pid")
+  kill -STOP "$pid"
+  ctl set iothread.poll-max-ns "$(run_of "$c").1" 1000 --json >"$work/asked"
+  decision_c=$(jq .decision "$work/asked")
+  v suspend "$a"
+  wait_until 5 domain_is "$a" .state paused
+  ok $? "other domains are followed while one QEMU hangs"
+  v resume "$a"
+  set_knob iothread.cpus "$(run_of "$a").1" 0
+  is "$(iothread_pin "$a")" 0 "and set"
+  wait_until 20 grep -q "iothread.poll-max-ns of $(run_of "$c").1 has answered: Connection timed out" "$work/iocored.log"
+  ok $? "what it does not answer is given up" || diag "$(tail -5 "$work/iocored.log")"
+  kill -CONT "$pid"
+  wait_until 20 decision_ended "$decision_c"
+  is "$(ctl why "$decision_c" --json | jq -r .verdict)" failed "which the decision says"
+  wait_until 10 polls_as_told "$c"
+  ok $? "and what it did in the end is put back" || diag "$(v domstats --iothread "$c"; ctl why "$decision_c"; tail -5 "$work/iocored.log")"
+  set_knob iothread.poll-max-ns "$(run_of "$c").1" 2000
+  is "$(polling "$c")" 2000 "when it goes on, it can be set again"
+}
+polls_as_told() { [ "$(polling "$1")" = 32768 ]; }
+polling() { v domstats --iothread "$1" | sed -n 's/ *iothread.1.poll-max-ns=//p'; }
 
 # Pinned when it is done, as before when it failed.
 pin_is_what_is_told() {
