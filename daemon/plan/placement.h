@@ -127,6 +127,12 @@ const char *placement_pin_to_string(enum placement_pin pin);
 const char *placement_memory_to_string(enum placement_memory memory);
 const char *placement_shape_to_string(enum placement_shape shape);
 
+/*
+ * The <cpu> and <numatune> elements that would give a domain of one guest cell, larger than a node, a cell on each of the nodes that it needs. 1: *ret is the text, which the caller frees;
+ * 0: nothing to advise, it fits a node or has cells; -ENOMEM. Also for domains that are never touched: it is their owner who would do it. The rules' pin must not be PLACEMENT_PIN_NO.
+ */
+int placement_advise(struct placement *placement, const struct domain *domain, char **ret);
+
 /* How well domains are placed now: averages over the vCPUs of all that run, and over nodes. For comparisons. */
 struct placement_quality {
         double remote_share;  /* of memory accesses, if all were spread evenly over a cell's memory; < 0: unknown */

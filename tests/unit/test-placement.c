@@ -294,6 +294,44 @@ static void a_vcpu_whose_cpus_have_all_gone_gets_others_of_the_node(void **state
         finish(&fixture);
 }
 
+static void a_domain_too_large_for_a_node_is_advised_to_have_cells(void **state) {
+        static const char expected[] = "<cpu>\n"
+                                       "  <numa>\n"
+                                       "    <cell id='0' cpus='0-2' memory='3145728' unit='KiB'/>\n"
+                                       "    <cell id='1' cpus='3-5' memory='3145728' unit='KiB'/>\n"
+                                       "  </numa>\n"
+                                       "</cpu>\n"
+                                       "<numatune>\n"
+                                       "  <memory mode='strict' nodeset='0-1'/>\n"
+                                       "  <memnode cellid='0' mode='strict' nodeset='0'/>\n"
+                                       "  <memnode cellid='1' mode='strict' nodeset='1'/>\n"
+                                       "</numatune>\n";
+        static const uint8_t distances[] = { 10, 21, 21, 10 };
+        struct fixture fixture;
+        struct placement *placement;
+        char *text = NULL;
+        (void) state;
+        start(&fixture, 2, 4, 1);
+        struct domain *large = placement_domain(fixture.host, "large", 6, "0-7", 6 * GIB), *small = placement_domain(fixture.host, "small", 4, "0-7", GIB),
+                      *cells = placement_domain(fixture.host, "cells", 6, "0-7", GIB);
+        placement_cells(cells, 2);
+        large->pub.wish = IOCORE_WISH_MANUAL;
+        assert_int_equal(placement_new(&placement, fixture.host, &fixture.rules), 0);
+        assert_int_equal(placement_advise(placement, small, &text), 0);
+        assert_int_equal(placement_advise(placement, cells, &text), 0);
+        assert_int_equal(placement_advise(placement, large, &text), 1);
+        assert_string_equal(text, expected);
+        free(text);
+        fixture.host->topology->distances = malloc(sizeof distances);
+        memcpy(fixture.host->topology->distances, distances, sizeof distances);
+        fixture.host->topology->n_distances = 2;
+        assert_int_equal(placement_advise(placement, large, &text), 1);
+        assert_non_null(strstr(text, "unit='KiB'>\n      <distances>\n        <sibling id='0' value='10'/>\n        <sibling id='1' value='21'/>\n      </distances>\n    </cell>\n"));
+        free(text);
+        placement_free(placement);
+        finish(&fixture);
+}
+
 static void a_request_as_text_has_a_length(void **state) {
         struct fixture fixture;
         char text[40];
@@ -342,6 +380,7 @@ int main(void) {
                 cmocka_unit_test(vcpus_of_one_domain_do_not_share_a_cpu_with_each_other_rather_than_with_others),
                 cmocka_unit_test(a_list_that_holds_all_of_the_node_and_what_means_nothing_is_left_alone),
                 cmocka_unit_test(a_vcpu_whose_cpus_have_all_gone_gets_others_of_the_node),
+                cmocka_unit_test(a_domain_too_large_for_a_node_is_advised_to_have_cells),
                 cmocka_unit_test(a_request_as_text_has_a_length),
                 cmocka_unit_test(a_thousand_domains_are_placed_in_a_moment),
         };
