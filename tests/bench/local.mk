@@ -13,3 +13,7 @@ tests_bench_bench_threads_SOURCES = \
 	tests/bench/bench-threads.c tests/bench/bench-plugin.h tests/bench/bench-plugin.c tests/bench/thread-tree.h tests/bench/thread-tree.c \
 	tests/bench/plain-files.h tests/bench/plain-files.c tests/bench/measure.h tests/bench/measure.c tests/lib/call-counts.h tests/lib/call-counts.c
 tests_bench_bench_threads_LDADD = libvhost-thread.la libiocored.la
+
+check_PROGRAMS += tests/bench/bench-placement
+tests_bench_bench_placement_SOURCES = tests/bench/bench-placement.c tests/unit/placement-model.c tests/unit/placement-model.h
+tests_bench_bench_placement_LDADD = libiocored.la $(HWLOC_LIBS)
