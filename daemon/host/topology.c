@@ -316,6 +316,26 @@ static int refresh_node(struct topology *topology, const struct topology_node *f
         return nodes[topology->n_nodes].cpus ? (topology->n_nodes++, 0) : -ENOMEM;
 }
 
+/* By the nodes' numbers, as their places differ: what is fresh, else what was known before, else the usual. */
+static int refresh_distances(struct topology *topology, const struct topology *fresh) {
+        size_t n = topology->n_nodes;
+        if (!fresh->distances || n == 0)
+                return 0;
+        uint8_t *distances = malloc(n * n);
+        if (!distances)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++)
+                for (size_t j = 0; j < n; j++) {
+                        const struct topology_node *from = topology_node(fresh, topology->nodes[i].node), *to = topology_node(fresh, topology->nodes[j].node);
+                        unsigned value = from && to ? topology_distance(fresh, (size_t) (from - fresh->nodes), (size_t) (to - fresh->nodes)) : topology_distance(topology, i, j);
+                        distances[i * n + j] = (uint8_t) value;
+                }
+        free(topology->distances);
+        topology->distances = distances;
+        topology->n_distances = n;
+        return 0;
+}
+
 int topology_refresh(struct topology *topology, const struct topology *fresh) {
         size_t n = topology->n_cpus < fresh->n_cpus ? topology->n_cpus : fresh->n_cpus;
         for (size_t i = 0; i < fresh->n_nodes; i++) {
@@ -328,7 +348,7 @@ int topology_refresh(struct topology *topology, const struct topology *fresh) {
                 if (r < 0)
                         return r;
         }
-        return 0;
+        return refresh_distances(topology, fresh);
 }
 
 struct topology *topology_free(struct topology *topology) {

@@ -182,6 +182,37 @@ static void a_host_with_holes_and_memoryless_nodes_is_read_from_a_tree(void **st
         assert_int_equal(topology_cpu(topology, 6)->node, -1);
 }
 
+static void distances_of_nodes_are_read_and_kept_for_nodes_that_come(void **state) {
+        (void) state;
+        _cleanup_(remove_treep) char *root = odd_host();
+        _cleanup_(topology_freep) struct topology *topology = NULL, *larger = NULL, *plain = NULL;
+        put(root, "sys/devices/system/node/node0/distance", "10 21 17\n");
+        put(root, "sys/devices/system/node/node2/distance", "21 10 28\n");
+        put(root, "sys/devices/system/node/node3/distance", "17 28 10\n");
+        assert_int_equal(topology_new(&topology, root, NULL, NULL, NULL), 0);
+        assert_int_equal(topology_distance(topology, 0, 0), 10);
+        assert_int_equal(topology_distance(topology, 0, 1), 21);
+        /* where the kernel does not tell, or of places that are none */
+        assert_int_equal(topology_new(&plain, "/", "numa:2 core:2 pu:1", NULL, NULL), 0);
+        assert_int_equal(topology_distance(plain, 0, 1), 20);
+        assert_int_equal(topology_distance(plain, 1, 1), 10);
+        assert_int_equal(topology_distance(topology, 0, 7), 20);
+
+        /* node 1 comes: it is between the others by number, and last by place */
+        static const uint8_t distances[] = { 10, 16, 31, 16, 10, 16, 31, 16, 10 };
+        assert_int_equal(topology_new(&larger, "/", "numa:3 core:2 pu:1", NULL, NULL), 0);
+        larger->distances = malloc(sizeof distances);
+        memcpy(larger->distances, distances, sizeof distances);
+        larger->n_distances = 3;
+        assert_int_equal(topology_refresh(topology, larger), 0);
+        assert_int_equal(topology->n_nodes, 3);
+        assert_int_equal(topology->nodes[2].node, 1);
+        assert_int_equal(topology_distance(topology, 0, 1), 31);
+        assert_int_equal(topology_distance(topology, 0, 2), 16);
+        assert_int_equal(topology_distance(topology, 2, 1), 16);
+        assert_int_equal(topology_distance(topology, 2, 2), 10);
+}
+
 static void a_host_without_nodes_has_one(void **state) {
         (void) state;
         _cleanup_(remove_treep) char *root = new_tree();
@@ -227,6 +258,7 @@ int main(void) {
                 cmocka_unit_test(what_does_not_parse_is_refused),
                 cmocka_unit_test(cpu_lists_are_taken_strictly),
                 cmocka_unit_test(a_host_with_holes_and_memoryless_nodes_is_read_from_a_tree),
+                cmocka_unit_test(distances_of_nodes_are_read_and_kept_for_nodes_that_come),
                 cmocka_unit_test(a_host_without_nodes_has_one),
                 cmocka_unit_test(an_empty_tree_is_no_host_and_the_environment_stays),
                 cmocka_unit_test(this_machine_can_be_read),
