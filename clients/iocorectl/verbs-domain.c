@@ -76,10 +76,11 @@ int verb_domains(struct client *client, char **arguments, int n) {
         status = get_domains(client, &state, &domains);
         if (status != EXIT_OK)
                 return status;
-        if (!client->json)
-                cJSON_ArrayForEach(domain, domains) {
-                        add_words(domain);
-                }
+        if (client->json)
+                return show_json(domains, false);
+        cJSON_ArrayForEach(domain, domains) {
+                add_words(domain);
+        }
         return show_table(client, domains, columns, ELEMENTSOF(columns));
 }
 
