@@ -30,7 +30,8 @@ enum {
         OPTION_INTERVAL = 1 << 7,
         OPTION_COUNT = 1 << 8,
         OPTION_ROOT = 1 << 9,
-        OPTION_BUS = 1 << 10, /* every verb takes it */
+        OPTION_NO_WAIT = 1 << 10,
+        OPTION_BUS = 1 << 11, /* every verb takes it */
 };
 
 struct client {
@@ -45,7 +46,7 @@ struct client {
         const char *reason;
         uint64_t since;
         uint32_t limit; /* 0: all there are */
-        bool follow, all;
+        bool follow, all, no_wait;
         double interval; /* seconds */
         uint64_t count;  /* 0: without end */
         const char *root; /* of the host that is looked at */

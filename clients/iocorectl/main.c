@@ -32,8 +32,8 @@ static const struct verb verbs[] = {
          verb_move},
         {"poll", "QUEUE on|off", "poll a queue, or wait for its notifications", NULL, 2, 2, OPTION_REASON, verb_poll},
         {"limit", "QUEUE BYTES", "most bytes that a queue is served in one turn", NULL, 2, 2, OPTION_REASON, verb_limit},
-        {"set", "KNOB OBJECT VALUE", "any knob of a plugin", "For example: iocorectl set worker.locked w.2 1", 3, 3, OPTION_REASON,
-         verb_set},
+        {"set", "KNOB OBJECT VALUE", "any knob of a plugin", "For example: iocorectl set worker.locked w.2 1", 3, 3,
+         OPTION_REASON | OPTION_NO_WAIT, verb_set},
         {"mode", "[active|observe|paused]", "show or set the daemon's mode", "observe: decides but does not act; paused: does not decide.",
          0, 1, 0, verb_mode},
         {"policy", "[list|show NAME|set NAME PARAMETER VALUE|enable NAME|disable NAME|reload]", "policies and their parameters",
@@ -68,6 +68,7 @@ static const struct {
         {"interval", "SECONDS", "between two lines (0.1 to 3600)"},
         {"count", "N", "end after N lines"},
         {"root", "DIR", "look at the host whose /proc and /sys are below DIR"},
+        {"no-wait", NULL, "do not wait for what somebody else has to answer first"},
 };
 
 static const struct option long_options[] = {
@@ -87,6 +88,7 @@ static const struct option long_options[] = {
         {"interval", required_argument, NULL, ARGUMENT_FIRST_OF_VERB + 7},
         {"count", required_argument, NULL, ARGUMENT_FIRST_OF_VERB + 8},
         {"root", required_argument, NULL, ARGUMENT_FIRST_OF_VERB + 9},
+        {"no-wait", no_argument, NULL, ARGUMENT_FIRST_OF_VERB + 10},
         {NULL, 0, NULL, 0},
 };
 
@@ -190,6 +192,9 @@ static int set_verb_option(struct client *client, int bit, const char *value) {
                 break;
         case OPTION_ROOT:
                 client->root = value;
+                break;
+        case OPTION_NO_WAIT:
+                client->no_wait = true;
                 break;
         }
         return status;

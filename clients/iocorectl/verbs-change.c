@@ -92,7 +92,7 @@ static int show_outcome(struct client *client, int status, sd_bus_message *reply
         r = sd_bus_message_read(reply, "tss", &id, &verdict, &text);
         if (r < 0)
                 return client_error(client, &SD_BUS_ERROR_NULL, r);
-        if (is_in_progress(verdict)) {
+        if (is_in_progress(verdict) && !client->no_wait) {
                 status = wait_for_outcome(client, id, &decision);
                 if (status != EXIT_OK)
                         return status;

@@ -53,7 +53,8 @@ test_away() {
 
   # in the middle of a plan: asked for, and libvirtd cannot answer
   kill -STOP "$libvirtd_pid"
-  ctl set iothread.cpus "$run.1" 1 --json >"$work/asked" 2>&1
+  ctl set iothread.cpus "$run.1" 1 --no-wait --json >"$work/asked" 2>&1
+  is "$(jq -r .verdict "$work/asked")" in-progress "what libvirtd has not answered is in progress"
   stop_libvirtd KILL
   start_libvirtd
   wait_until 10 is_connected

@@ -22,6 +22,19 @@ test_pins() {
   ok $? "which is told"
   is "$(iothread_pin "$b")" 1 "and changes nothing"
 
+  # what its owner wants
+  ctl domain set "$b" class=latency weight=300
+  ok $? "an owner's wishes are kept" || diag "$(tail -3 "$work/iocored.log")"
+  v metadata "$b" https://iocore.org/xmlns/domain/1 | grep -q 'class=.latency. weight=.300.\|weight=.300. class=.latency.'
+  ok $? "as libvirt's metadata" || diag "$(v metadata "$b" https://iocore.org/xmlns/domain/1)"
+  wait_until 5 domain_is "$b" .class latency
+  ok $? "and known"
+  ctl domain set "$b" class=fast >"$work/output" 2>&1
+  isnt_zero $? "what is none is refused: $(cat "$work/output")"
+  ctl domain show "$b" | grep -qE "^ +vCPUs  0: thread [1-9][0-9]*, cell 0, CPUs 1\$"
+  ok $? "domain show has its vCPUs with threads and CPUs" || diag "$(ctl domain show "$b")"
+  ctl domain set "$b" class= weight=
+
   # somebody else
   ctl policy set test-pin cpu -- -1
   v vcpupin "$b" 1 0 --live
