@@ -22,7 +22,7 @@ static const struct verb verbs[] = {
         {"devices", "", "virtio backends", NULL, 0, 0, 0, verb_devices},
         {"queues", "", "virtqueues that do something; with --all, every one", NULL, 0, 0, OPTION_ALL, verb_queues},
         {"domains", "", "VMs: state, nodes, vCPUs, memory, what their owners want", NULL, 0, 0, 0, verb_domains},
-        {"domain", "show NAME|set NAME KEY=VALUE...", "one VM in full, or what its owner wants for it",
+        {"domain", "show NAME|advise NAME|set NAME KEY=VALUE...", "one VM in full, guest cells that it should have, or what its owner wants for it",
          "Keys: policy=auto|manual, class=latency|throughput|besteffort, weight=1 to 1000,\nshare-within=any|cgroup|domain|none. An empty value takes one away; what is not named stays.\n"
          "It is kept with the VM.", 2, 8, 0, verb_domain},
         {"grow", "", "one I/O core more", "On the node or CPU given, else where the planner finds best.", 0, 0,

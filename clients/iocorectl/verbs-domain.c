@@ -242,11 +242,34 @@ static int domain_set(struct client *client, const char *name, char **settings, 
         return status;
 }
 
+/* ---- domain advise */
+
+static int domain_advise(struct client *client, const char *name) {
+        sd_bus_message *reply = NULL;
+        const char *xml = "";
+        int status = client_call(client, "Advise", &reply, "s", name);
+
+        if (status == EXIT_OK && sd_bus_message_read(reply, "s", &xml) < 0)
+                status = EXIT_FAILURE;
+        if (status == EXIT_OK && client->json) {
+                _cleanup_(json_freep) cJSON *json = cJSON_CreateObject();
+
+                cJSON_AddStringToObject(json, "domain", name);
+                cJSON_AddStringToObject(json, "xml", xml);
+                status = show_json(json, false);
+        } else if (status == EXIT_OK)
+                fputs(xml[0] ? xml : "It fits a node, or has guest cells: nothing to advise.\n", stdout);
+        sd_bus_message_unref(reply);
+        return status;
+}
+
 int verb_domain(struct client *client, char **arguments, int n) {
         if (strcmp(arguments[0], "show") == 0 && n == 2)
                 return domain_show(client, arguments[1]);
         if (strcmp(arguments[0], "set") == 0 && n > 2)
                 return domain_set(client, arguments[1], arguments + 2, n - 2);
-        fputs("iocorectl: use: iocorectl domain show NAME, or domain set NAME KEY=VALUE...\n", stderr);
+        if (strcmp(arguments[0], "advise") == 0 && n == 2)
+                return domain_advise(client, arguments[1]);
+        fputs("iocorectl: use: iocorectl domain show NAME, domain advise NAME, or domain set NAME KEY=VALUE...\n", stderr);
         return EXIT_USAGE;
 }

@@ -8,6 +8,7 @@
 #include "bus-methods.h"
 #include "daemon/cleanup.h"
 #include "daemon/log.h"
+#include "daemon/plan/placement.h"
 
 #define GETTER(name)                                                                                                                       \
         static int name(sd_bus *connection, const char *path, const char *interface, const char *property, sd_bus_message *reply,          \
@@ -226,6 +227,33 @@ static void on_answer(void *userdata, int result, const char *reason) {
         sd_bus_error_free(&error);
         if (r < 0)
                 log_debug("bus: cannot answer to a wish for domain %s: %s", wish->domain, strerror(-r));
+}
+
+/* ---- advice */
+
+BUS_METHOD(bus_method_advise) {
+        struct bus *bus = userdata;
+        const struct host *host = engine_host(bus->engine);
+        const struct planner_rules *rules = &engine_config(bus->engine)->rules;
+        _cleanup_(placement_freep) struct placement *placement = NULL;
+        _cleanup_free_ char *text = NULL;
+        struct placement_rules wanted;
+        const char *name;
+
+        int r = sd_bus_message_read(message, "s", &name);
+        if (r < 0)
+                return r;
+        const struct domain *domain = host_domain(host, name);
+        if (!domain)
+                return sd_bus_error_set(error, BUS_ERROR_NO_SUCH_OBJECT, "There is no such domain");
+        placement_rules_init(&wanted);
+        wanted.use_isolated = rules->vcpus_on_isolated;
+        wanted.banned_cpus = rules->banned_cpus;
+        wanted.banned_domains = rules->banned_domains;
+        r = placement_new(&placement, host, &wanted);
+        if (r == 0)
+                r = placement_advise(placement, domain, &text);
+        return r < 0 ? r : sd_bus_reply_method_return(message, "s", text ? text : "");
 }
 
 BUS_METHOD(bus_method_set_wish) {

@@ -368,6 +368,7 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("Set", SD_BUS_ARGS("s", knob, "s", object, "s", value, "s", reason),
                                 SD_BUS_RESULT("t", decision, "s", verdict, "s", text), bus_method_set, 0),
         SD_BUS_METHOD_WITH_ARGS("SetWish", SD_BUS_ARGS("s", domain, "s", attributes), SD_BUS_NO_RESULT, bus_method_set_wish, 0),
+        SD_BUS_METHOD_WITH_ARGS("Advise", SD_BUS_ARGS("s", domain), SD_BUS_RESULT("s", xml), bus_method_advise, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("SetMode", SD_BUS_ARGS("s", mode), SD_BUS_NO_RESULT, method_set_mode, 0),
         SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload, 0),
         SD_BUS_METHOD_WITH_ARGS("SetPolicyParameter", SD_BUS_ARGS("s", policy, "s", parameter, "s", value), SD_BUS_NO_RESULT,

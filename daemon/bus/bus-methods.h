@@ -15,6 +15,7 @@ BUS_METHOD(bus_method_limit);
 BUS_METHOD(bus_method_set);
 BUS_METHOD(bus_method_why_not);
 BUS_METHOD(bus_method_set_wish); /* bus-domain.c */
+BUS_METHOD(bus_method_advise);   /* bus-domain.c */
 
 /* Copies a string that came in, if it fits and has no control characters; otherwise sets `error`, in which it is called `what`, and returns
  * its negative errno. */

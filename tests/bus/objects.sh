@@ -65,6 +65,8 @@ test_objects() {
   ctl domain show alpha | grep -qE '^ +vCPUs  0: thread 0, cell 0, CPUs unknown$'
   ok $? "domain show is readable"
   holds "a domain that is not there" error NoSuchObject domain show nobody
+  holds "nor is there advice for it" error NoSuchObject domain advise nobody
+  is "$(ctl domain advise alpha --json | jq -c .)" '{"domain":"alpha","xml":""}' "a small domain is advised nothing"
   is "$(ctl units --json | jq -c 'map([.id, .domain, .core])')" '[["d.1","alpha",-1],["d.2","beta",-1],["d.3","gamma",-1]]' "units are on no I/O core yet"
   is "$(ctl queues --all --json | jq length)" 6 "every queue is listed with --all"
   wait_until 10 queue_is vq.1.1 '.packets_per_second > 50000'
@@ -85,7 +87,7 @@ test_objects() {
   holds "all members of org.iocore1.Manager are in the manual" documented /org/iocore1 org.iocore1.Manager
   holds "iocored.conf(5) has the options of plugins, and no others" options_documented
   holds "all kinds of events are in the manual" events_documented
-  is "$(members method)" 16 "the Manager has its methods"
+  is "$(members method)" 17 "the Manager has its methods"
   is "$(members signal)" 2 "the Manager has its signals"
   is "$(get /org/iocore1/unit/d_2e1 org.iocore1.Unit Device)" '["d.1","/org/iocore1/device/d_2e1"]' "a reference is id and path"
   is "$(get /org/iocore1/device/d_2e1 org.iocore1.Device Queues)" '[["vq.1.0","/org/iocore1/queue/vq_2e1_2e0"],["vq.1.1","/org/iocore1/queue/vq_2e1_2e1"]]' \
