@@ -293,6 +293,7 @@ int verb_units(struct client *client, char **arguments, int n) {
                 {"LOAD", "load", COLUMN_CORES, false, false},
                 {"AVERAGE", "load_average", COLUMN_CORES, false, false},
                 {"BYTES/S", "bytes_per_second", COLUMN_RATE, false, false},
+                {"NS/BYTE", "nsec_per_byte", COLUMN_CORES, false, false},
                 {"STATE", "state", COLUMN_WORD, false, false},
         };
         _cleanup_(json_freep) cJSON *state = NULL;

@@ -274,6 +274,7 @@ static const sd_bus_vtable unit_vtable[] = {
         SD_BUS_PROPERTY("Load", "d", NULL, offsetof(struct unit, load), 0),
         SD_BUS_PROPERTY("LoadAverage", "d", NULL, offsetof(struct unit, load_average), 0),
         SD_BUS_PROPERTY("BytesPerSecond", "d", NULL, offsetof(struct unit, bytes_per_second), 0),
+        SD_BUS_PROPERTY("NsecPerByte", "d", NULL, offsetof(struct unit, nsec_per_byte), 0),
         SD_BUS_VTABLE_END,
 };
 

@@ -169,6 +169,7 @@ static void add_units(struct bus *bus, cJSON *to) {
                 add_number_or_null(json, "load", unit->rates_valid, unit->load);
                 add_number_or_null(json, "load_average", unit->load_average >= 0, unit->load_average);
                 add_number_or_null(json, "bytes_per_second", unit->rates_valid && unit->counts_bytes, unit->bytes_per_second);
+                add_number_or_null(json, "nsec_per_byte", unit->nsec_per_byte > 0, unit->nsec_per_byte);
         }
 }
 

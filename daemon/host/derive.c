@@ -271,6 +271,7 @@ static void derive_unit_load(struct host *host, struct unit *unit) {
                 unit->load = 0;
                 unit->rates_valid = worker_known && !worker_is_busy;
         }
+        unit->nsec_per_byte = unit->rates_valid && unit->counts_bytes && unit->bytes_per_second > 0 ? unit->load * 1e9 / unit->bytes_per_second : 0;
         if (unit->rates_valid)
                 unit->load_average = ewma(unit->load_average, unit->load, host->ewma_weight);
 }

@@ -87,6 +87,7 @@ struct unit {
         double load;          /* sum of its queues' loads, or its worker's load where it is the worker's only unit */
         double load_average;  /* < 0: none yet */
         double bytes_per_second;
+        double nsec_per_byte; /* CPU time that a byte costs, the measure that trials call cycles_per_byte; 0 when unknown, or when it handled none */
         bool counts_bytes;    /* false: no queue of it counts bytes, bytes_per_second is 0 because nobody knows */
         bool rates_valid;     /* false: load and bytes_per_second are not known in this epoch */
 

@@ -48,7 +48,7 @@ static const struct field unit_fields[] = {
         VALUE("id", FIELD_ID), VALUE("gone", FIELD_GONE), VALUE("load", FIELD_LOAD), VALUE("load_average", FIELD_LOAD_AVERAGE),
         VALUE("sampled", FIELD_SAMPLED), VALUE("core", FIELD_CORE), VALUE("node", FIELD_NODE), VALUE("domain", FIELD_DOMAIN),
         VALUE("backend", FIELD_BACKEND), VALUE("worker", FIELD_WORKER), VALUE("bytes_per_second", FIELD_BYTES), VALUE("manual", FIELD_MANUAL),
-        VALUE("blocked", FIELD_BLOCKED),
+        VALUE("blocked", FIELD_BLOCKED), VALUE("nsec_per_byte", FIELD_COST),
         METHOD("move", action_move),
 };
 static const struct field queue_fields[] = {
@@ -317,6 +317,12 @@ static void push_unit_field(lua_State *lua, const struct host *host, const struc
                 break;
         case FIELD_BYTES:
                 lua_pushnumber(lua, unit->rates_valid ? unit->bytes_per_second : 0);
+                break;
+        case FIELD_COST:
+                if (unit->nsec_per_byte > 0)
+                        lua_pushnumber(lua, unit->nsec_per_byte);
+                else
+                        lua_pushnil(lua);
                 break;
         case FIELD_MANUAL:
                 lua_pushboolean(lua, host_unit_is_manual(unit));

@@ -81,7 +81,7 @@ static void every_field_of_cores_units_and_queues_can_be_read(void **state) {
                "assert(host:core(1).ours == false and host:core(7).io == false and host:core(7).load == 0)\n"
                "local u = host:unit('d.1')\n"
                "assert(u.id == 'd.1' and not u.gone and u.load == 0.5 and u.load_average == 0.5 and u.sampled and u.core == 0 and u.node == 0)\n"
-               "assert(u.domain == nil and u.backend == nil and u.worker == nil and u.bytes_per_second == 0 and u.manual == false and u.blocked == false)\n"
+               "assert(u.domain == nil and u.backend == nil and u.worker == nil and u.bytes_per_second == 0 and u.nsec_per_byte == nil and u.manual == false and u.blocked == false)\n"
                "assert(host:unit('d.10').core == nil)\n"
                "local q = host:queue('vq.1.0')\n"
                "assert(q.id == 'vq.1.0' and not q.gone and q.load == 0.5 and q.sampled and q.unit == 'd.1' and q.index == 0 and q.polled and q.can_poll)\n"

@@ -384,6 +384,7 @@ static void a_queue_has_rates_after_two_samples(void **state) {
         elvis_epoch(&e, 0.5, 0.1, 0.2, 0.1, 0.1);
         assert_false(queue_rates_valid(host, e.queues[0]));
         assert_false(e.units[0]->rates_valid);
+        assert_true(e.units[0]->nsec_per_byte == 0);
         assert_true(e.queues[0]->load == 0 && e.units[0]->load == 0 && e.units[0]->load_average < 0);
         e.queues[0]->pub.packets += 50;
         e.queues[0]->pub.works += 5;
@@ -403,6 +404,7 @@ static void a_queue_has_rates_after_two_samples(void **state) {
         assert_near(e.queues[0]->poll_empty_per_second, 30, 1e-6);
         assert_near(e.units[0]->load, 0.3, 1e-6);
         assert_near(e.units[0]->bytes_per_second, 3e6, 1);
+        assert_near(e.units[0]->nsec_per_byte, 100, 1e-6); /* 0.3 s of CPU for 3 MB */
         assert_true(e.units[0]->rates_valid);
         assert_int_equal(e.units[0]->core, 1);
         assert_near(host->cpus[1].load, 0.5, 1e-6);
