@@ -194,6 +194,27 @@ static void apply_description(struct libvirt_state *state, struct description *d
         state->reserve_pending = true;
 }
 
+/* Its process is gone, and with it all that was set there; the next one is another. */
+static void end_run(struct libvirt_state *state, struct known *known) {
+        struct description *description = known->description;
+
+        known->pub->pid = 0;
+        known->pub->incarnation = 0;
+        if (!description)
+                return;
+        description->active = false;
+        description->start = 0;
+        description->pid = 0;
+        description->id = -1;
+        description->fingerprint = 0; /* whatever comes is news */
+        for (size_t i = 0; i < description->n_vcpus; i++)
+                description->vcpus[i].tid = 0;
+        for (size_t i = 0; i < description->n_iothreads; i++)
+                description->iothreads[i].tid = 0;
+        pins_free(known);
+        publish_pins(state, known);
+}
+
 /* An event says what it is now; all else follows when it was looked at. */
 static void apply_state(struct libvirt_state *state, const struct news *news) {
         struct known *known = insert(state, news->uuid);
@@ -208,10 +229,8 @@ static void apply_state(struct libvirt_state *state, const struct news *news) {
                 return;
         memcpy(known->pub->uuid, known->uuid, sizeof known->pub->uuid);
         known->pub->state = news->state;
-        if (news->state == IOCORE_DOMAIN_SHUTOFF) {
-                known->pub->pid = 0;
-                known->pub->incarnation = 0;
-        }
+        if (news->state == IOCORE_DOMAIN_SHUTOFF)
+                end_run(state, known);
         state->services->domain_event(state->context, known->pub, news->event, news->text ?: "");
         state->reserve_pending = true;
 }

@@ -246,12 +246,12 @@ static int list_all(struct talker *talker) {
         free(domains);
         if (is_lost(talk))
                 return -ENOTCONN;
+        talk_tell(talk, news_new(NEWS_LISTED, NULL, NULL));
         talk_lock(talk);
         talk->next_resync_usec = talk_now() + talk->resync_usec;
         talk->status.listed = true;
         pthread_cond_broadcast(&talk->changed);
         talk_unlock(talk);
-        talk_tell(talk, news_new(NEWS_LISTED, NULL, NULL));
         return 0;
 }
 
@@ -311,14 +311,17 @@ static void set_connected(struct talk *talk, virConnectPtr connection, bool writ
 static void set_away(struct talk *talk, const char *trouble) {
         talk_lock(talk);
         talk->connection = NULL;
-        talk->tried = true;
         talk->n_to_look = 0; /* all will be looked at */
         talk->status.connected = talk->status.writable = talk->status.listed = talk->status.answers = false;
         if (trouble)
                 snprintf(talk->status.trouble, sizeof talk->status.trouble, "%s", trouble);
+        talk_unlock(talk);
+        /* before whoever waits for the attempt goes on */
+        talk_tell(talk, news_new(NEWS_AWAY, NULL, NULL));
+        talk_lock(talk);
+        talk->tried = true;
         pthread_cond_broadcast(&talk->changed);
         talk_unlock(talk);
-        talk_tell(talk, news_new(NEWS_AWAY, NULL, NULL));
 }
 
 static void disconnect(struct talker *talker, const char *trouble) {

@@ -18,6 +18,7 @@ distribution() {
   diag "$1: $n epochs, late by $(sed -n "$(((n + 1) / 2))p" "$2") us (median), $(sed -n "$((n * 9 / 10 + 1))p" "$2") us (9 of 10), $(tail -1 "$2") us (most)"
 }
 median() { sed -n "$((($(wc -l <"$1") + 1) / 2))p" "$1"; }
+nine_of_ten() { sed -n "$(($(wc -l <"$1") * 9 / 10 + 1))p" "$1"; }
 most() { tail -1 "$1"; }
 
 is_connected() { ctl status | grep -q "libvirt: qemu:///system, "; }
@@ -26,7 +27,7 @@ was_told() { [ "$(times_told)" -ge "$1" ]; }
 times_told() { grep -c "libvirt does not answer" "$work/iocored.log"; }
 
 test_away() {
-  local before c=$tag-c run decision
+  local before c=$tag-c run
   lateness 6 >"$work/late.healthy"
 
   # killed in the middle of a plan
@@ -55,10 +56,10 @@ test_away() {
   kill -STOP "$libvirtd_pid"
   ctl set iothread.cpus "$run.1" 1 --no-wait --json >"$work/asked" 2>&1
   is "$(jq -r .verdict "$work/asked")" in-progress "what libvirtd has not answered is in progress"
+  decision=$(jq .decision "$work/asked")
   stop_libvirtd KILL
   start_libvirtd
   wait_until 10 is_connected
-  decision=$(jq -r .decision "$work/asked")
   wait_until 40 decision_ended "$decision"
   ok $? "a plan in whose middle libvirtd is killed comes to an end: $(ctl why "$decision" --json | jq -r .verdict)" || diag "$(ctl why "$decision")"
   wait_until 10 pin_is_what_is_told "$decision" "$c"
@@ -74,8 +75,9 @@ test_away() {
   is "$(domain "$c" .state)" running "its domains stay in the model"
   distribution "libvirtd healthy" "$work/late.healthy"
   distribution "libvirtd stopped" "$work/late.stopped"
-  [ "$(wc -l <"$work/late.stopped")" -ge 45 ] && [ "$(median "$work/late.stopped")" -le $(($(median "$work/late.healthy") + 10000)) ] &&
-    [ "$(most "$work/late.stopped")" -le $(($(most "$work/late.healthy") + 90000)) ]
+  # other tests may run beside; whoever waited for libvirtd would be late by seconds
+  [ "$(wc -l <"$work/late.stopped")" -ge 25 ] && [ "$(median "$work/late.stopped")" -le $(($(median "$work/late.healthy") + 20000)) ] &&
+    [ "$(nine_of_ten "$work/late.stopped")" -le $(($(nine_of_ten "$work/late.healthy") + 100000)) ] && [ "$(most "$work/late.stopped")" -le 1000000 ]
   ok $? "epochs go on, and are no later than with one that works"
   kill -CONT "$libvirtd_pid"
   wait_until 40 is_connected
@@ -87,8 +89,8 @@ test_hang() {
   local a=$tag-a c=$tag-c pid decision_c
   pid=$(cat "/run/libvirt/qemu/$c.pid")
   kill -STOP "$pid"
-  ctl set iothread.poll-max-ns "$(run_of "$c").1" 1000 --json >"$work/asked"
-  decision_c=$(jq .decision "$work/asked")
+  ask_knob iothread.poll-max-ns "$(run_of "$c").1" 1000
+  decision_c=$decision
   v suspend "$a"
   wait_until 5 domain_is "$a" .state paused
   ok $? "other domains are followed while one QEMU hangs"

@@ -38,7 +38,7 @@ prepare() {
   work=$IOCORE_LIBVIRT_WORK tag=$IOCORE_LIBVIRT_TAG
   ip link set lo up
   for directory in /etc/libvirt /run/libvirt /var/lib/libvirt /var/log/libvirt /var/cache/libvirt; do
-    mkdir -p "$directory" && mount -t tmpfs tmpfs "$directory" || return 1
+    mkdir -p "$directory" && mount -t tmpfs tmpfs "$directory" || { diag "no tmpfs on $directory"; return 1; }
   done
   mkdir -p /var/lib/libvirt/qemu /var/log/libvirt/qemu
   cat >/etc/libvirt/qemu.conf <<'END'
@@ -50,7 +50,7 @@ namespaces = []
 security_driver = "none"
 END
   libvirtd_conf none
-  virtlogd -d || return 1
+  virtlogd -d >"$work/virtlogd.log" 2>&1 || { diag "virtlogd: $(cat "$work/virtlogd.log")"; return 1; }
 }
 
 # libvirtd_conf AUTHENTICATION: for connections that may change something
@@ -67,7 +67,7 @@ END
 start_libvirtd() {
   libvirtd >>"$work/libvirtd.log" 2>&1 &
   libvirtd_pid=$!
-  wait_until 20 virsh -q -c qemu:///system list --name || { diag "$(tail -20 "$work/libvirtd.log")"; return 1; }
+  wait_until 40 virsh -q -c qemu:///system list --name || { diag "$(tail -20 "$work/libvirtd.log")"; return 1; }
 }
 
 # stop_libvirtd [SIGNAL]: domains go on
@@ -116,7 +116,7 @@ start_bus() {
 END
   dbus-daemon --config-file="$work/bus.conf" --nofork --nopidfile >>"$work/bus.log" 2>&1 &
   bus_pid=$!
-  wait_until 10 test -S "$work/bus" || return 1
+  wait_until 20 test -S "$work/bus" || { diag "dbus-daemon: $(cat "$work/bus.log")"; return 1; }
   export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$work/bus
 }
 
@@ -221,13 +221,24 @@ allowed_cpus() {
   done
   return 1
 }
-# set_knob KIND OBJECT VALUE: asks, and waits for what becomes of it. Sets $decision.
+# set_knob KIND OBJECT VALUE: asks, again while something else is still changing there, and waits for what becomes of it. Sets $decision.
 decision=
 set_knob() {
-  decision=$(ctl set "$1" "$2" "$3" --json | jq .decision) || return 1
-  wait_until 10 decision_ended "$decision"
+  decision=
+  wait_until 15 try_set "$@" && wait_until 10 decision_ended "$decision"
 }
-decision_ended() { [ "$(ctl why "$1" --json | jq -r .verdict)" != in-progress ]; }
+try_set() {
+  ctl set "$1" "$2" "$3" --json >"$work/asked" 2>&1
+  decision=$(jq '.decision // empty' "$work/asked" 2>/dev/null)
+  [ -n "$decision" ]
+}
+# ask_knob KIND OBJECT VALUE: asks, and does not wait. Sets $decision.
+ask_knob() { decision=$(ctl set "$1" "$2" "$3" --no-wait --json | jq .decision); }
+decision_ended() {
+  case $(ctl why "$1" --json | jq -r .verdict) in
+  "" | in-progress) return 1 ;;
+  esac
+}
 verdict() { ctl why "$decision" --json | jq -r .verdict; }
 iothread_pin() { v iothreadinfo "$1" | awk '$1 == 1 { print $2 }'; }
 vcpu_pin() { v vcpupin "$1" "$2" | awk '{ print $2 }'; }

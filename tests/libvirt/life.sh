@@ -78,7 +78,7 @@ start_others() {
   done
 }
 test_life() {
-  local a=$tag-a late all
+  local a=$tag-a late all bound
   start_listening
   ok $? "libvirt's client and ours hear of domains" || return
   write_devices
@@ -106,8 +106,10 @@ test_life() {
   all=$(awk '{ print $3 }' "$work/delays" | sort -n)
   late=$(tail -1 <<<"$all")
   diag "from libvirt's event to iocored's signal: $(wc -l <<<"$all") events, least $(head -1 <<<"$all") ms, median $(sed -n "$((($(wc -l <<<"$all") + 1) / 2))p" <<<"$all") ms, most $late ms"
-  # an epoch, and what a busy machine makes of one
-  [ "$late" -le 200 ]
-  ok $? "none later than an epoch of 100 ms, and 100 ms for a busy machine" || diag "$(cat "$work/delays")"
+  # a machine that is busy begins epochs late, and hears late of what libvirt tells
+  bound=$((100 + $(worst_lateness) / 1000 + 100))
+  [ "$late" -le "$bound" ]
+  ok $? "none later than an epoch of 100 ms, and what a busy machine makes of it: $bound ms" || diag "$(cat "$work/delays")"
 }
+worst_lateness() { busctl --system --json=short get-property org.iocore1 /org/iocore1 org.iocore1.Manager WorstLateUSec | jq .data; }
 all_told() { ! delays | grep -q none; }
