@@ -10,6 +10,7 @@
 #include "daemon/act/transaction.h"
 #include "daemon/config.h"
 #include "daemon/host/host.h"
+#include "daemon/jobs.h"
 #include "daemon/plan/decision-log.h"
 #include "daemon/plugin-loader.h"
 #include "daemon/policy/policy-set.h"
@@ -22,6 +23,7 @@ struct engine_listener {
         void (*decided)(void *userdata, const struct decision *decision);
         void (*event)(void *userdata, const char *kind, const char *object, const char *text); /* "core-added" "device-removed" "policy-stopped" "foreign-change" "mode" "reloaded" "overrun" ... */
         void (*epoch)(void *userdata);
+        void (*job)(void *userdata, const struct job *job); /* one that has changed since it was told last */
         bool tells_decisions; /* decided() shows them where the log goes, too: they are not logged */
 };
 
@@ -67,6 +69,16 @@ typedef void (*engine_wish_done)(void *userdata, int error, const char *reason);
 /* What the owner of a domain wants ("class=latency policy=manual"), kept with the domain by the plugin that knows it. `done` is called once, here or in a later epoch. 0; -ENOENT: no such
  * domain; -EPERM: it is banned; -EOPNOTSUPP: its plugin keeps no wishes; -EINVAL: too long; -EBUSY: another one of this domain is under way; -ENOBUFS: too many are. Then it is not called. */
 int engine_wish(struct engine *engine, const char *domain, const char *attributes, engine_wish_done done, void *userdata);
+
+/* Where memory is: a client's wish, carried out by a plugin in its own time; see memory_begin() in iocore-plugin.h. `node`: to which it is moved, or IOCORE_NODE_UNKNOWN to look at it
+ * only; `cell`: of the guest, or -1. *ret_job: the number of the job. 0; -ENOENT: no such domain, cell or node; -EPERM: iocored observes; -EOPNOTSUPP: no plugin can; what memory_begin() returns;
+ * ret_reason says more. */
+int engine_domain_memory(struct engine *engine, const char *domain, int cell, int node, const char *source, uint64_t *ret_job, char *ret_reason, size_t size);
+/* The same for all memory of any process. */
+int engine_process_memory(struct engine *engine, pid_t pid, uint64_t start, int node, const char *source, uint64_t *ret_job, char *ret_reason, size_t size);
+/* See job_cancel() in iocore-plugin.h. */
+int engine_cancel_job(struct engine *engine, uint64_t job);
+const struct jobs *engine_jobs(const struct engine *engine);
 
 /* Samples everything once (level 2), for a reader, at most once a second. */
 void engine_refresh(struct engine *engine);

@@ -67,6 +67,7 @@ static void sample_and_derive(struct engine *engine, uint64_t now) {
                 engine->settle_wanted = true;
         }
         engine_read_notices(engine);
+        engine_tell_jobs(engine);
         sample_workers(engine);
         if (now >= engine->next_cpu_usec) {
                 sample_cpus(engine);

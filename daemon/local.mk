@@ -15,6 +15,7 @@ libiocored_la_SOURCES += daemon/trusted-path.h daemon/trusted-path.c daemon/plug
 libiocored_la_SOURCES += daemon/plugin-services.h daemon/plugin-services.c daemon/plugin-options.h daemon/plugin-options.c
 libiocored_la_SOURCES += daemon/engine.h daemon/engine-private.h daemon/engine.c daemon/epoch.c daemon/carry-out.c daemon/judge.c daemon/wishes.c
 libiocored_la_SOURCES += daemon/notices.h daemon/notices.c daemon/settle.c daemon/hotplug.c
+libiocored_la_SOURCES += daemon/jobs.h daemon/jobs.c daemon/memory.c
 libiocored_la_SOURCES += daemon/paths.h daemon/paths.c
 
 include daemon/host/local.mk

@@ -36,6 +36,7 @@ struct plugin_set {
         struct plugin_instance **instances;
         char *reason; /* buffer of plugin_set_unavailable() */
         struct notices *notices;
+        struct jobs *jobs;
 };
 
 __attribute__((format(printf, 3, 4))) static
@@ -232,7 +233,7 @@ static void probe_and_open(struct plugin_set *set, size_t index) {
                 return;
         }
         loaded->context = (struct iocore_context) {
-                .name = info->name, .instance = &loaded->instance, .host = set->host, .config = set->config, .notices = set->notices,
+                .name = info->name, .instance = &loaded->instance, .host = set->host, .config = set->config, .notices = set->notices, .jobs = set->jobs,
         };
         int r = loaded->plugin.probe(&plugin_services, &loaded->context, info->reason, sizeof info->reason);
         info->reason[sizeof info->reason - 1] = '\0';
@@ -321,6 +322,8 @@ int plugin_set_new(struct plugin_set **ret, const struct config *config, struct 
         set->reason = calloc(1, IOCORE_REASON_MAX);
         r = set->reason ? notices_new(&set->notices) : -ENOMEM;
         if (r >= 0)
+                r = jobs_new(&set->jobs);
+        if (r >= 0)
                 r = open_all(set);
         if (r < 0)
                 return r;
@@ -348,6 +351,7 @@ struct plugin_set *plugin_set_free(struct plugin_set *set) {
         free(set->instances);
         free(set->reason);
         notices_free(set->notices);
+        jobs_free(set->jobs);
         free(set);
         return NULL;
 }
@@ -360,6 +364,10 @@ struct plugin_instance *const *plugin_set_instances(const struct plugin_set *set
 
 struct notices *plugin_set_notices(const struct plugin_set *set) {
         return set->notices;
+}
+
+struct jobs *plugin_set_jobs(const struct plugin_set *set) {
+        return set->jobs;
 }
 
 size_t plugin_set_size(const struct plugin_set *set) {

@@ -6,6 +6,7 @@
 #include "daemon/act/transaction.h"
 #include "daemon/config.h"
 #include "daemon/host/host.h"
+#include "daemon/jobs.h"
 #include "daemon/notices.h"
 
 struct plugin_set;
@@ -35,6 +36,8 @@ size_t plugin_set_size(const struct plugin_set *set);
 const struct plugin_info *plugin_set_info(const struct plugin_set *set, size_t index);
 /* What the plugins told since it was taken last. */
 struct notices *plugin_set_notices(const struct plugin_set *set);
+/* What plugins were given to do. */
+struct jobs *plugin_set_jobs(const struct plugin_set *set);
 /* NULL: some open plugin can do KIND ("grow" or a knob kind) to `object` (NULL: to any). Otherwise why not. */
 const char *plugin_set_unavailable(const struct plugin_set *set, const char *kind, const char *object);
 

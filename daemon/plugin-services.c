@@ -160,6 +160,22 @@ static int service_domain_memory(struct iocore_context *context, struct iocore_d
         return domain && &domain->pub == pub ? host_domain_set_memory(context->host, domain, cell, kib_of_node, n_nodes) : -EINVAL;
 }
 
+static int service_domain_memory_rest(struct iocore_context *context, struct iocore_domain *pub, const uint64_t *kib_of_node, size_t n_nodes) {
+        struct domain *domain = pub ? host_domain(context->host, pub->id) : NULL;
+        return domain && &domain->pub == pub ? host_domain_set_memory_rest(context->host, domain, kib_of_node, n_nodes) : -EINVAL;
+}
+
+static void service_domain_visit(struct iocore_context *context, void (*visit)(void *userdata, struct iocore_domain *domain, size_t n_cells), void *userdata) {
+        for (size_t i = 0; i < context->host->n_domains; i++)
+                if (context->host->domains[i]->pub.pid > 0)
+                        visit(userdata, &context->host->domains[i]->pub, context->host->domains[i]->n_cells);
+}
+
+static void service_job_update(struct iocore_context *context, const struct iocore_job *job) {
+        if (context->jobs)
+                jobs_update(context->jobs, context->instance, job);
+}
+
 const struct iocore_services plugin_services = {
         .size = sizeof(struct iocore_services),
         .open_path = service_open_path,
@@ -196,4 +212,7 @@ const struct iocore_services plugin_services = {
         .thread_is_of_domain = service_thread_is_of_domain,
         .node_memory = service_node_memory,
         .domain_memory = service_domain_memory,
+        .domain_memory_rest = service_domain_memory_rest,
+        .domain_visit = service_domain_visit,
+        .job_update = service_job_update,
 };

@@ -6,6 +6,7 @@
 #include "daemon/act/transaction.h"
 #include "daemon/config.h"
 #include "daemon/host/host.h"
+#include "daemon/jobs.h"
 #include "daemon/notices.h"
 
 /* One per plugin instance. All borrowed. */
@@ -15,6 +16,7 @@ struct iocore_context {
         struct host *host;
         const struct config *config;
         struct notices *notices;
+        struct jobs *jobs;
 };
 
 extern const struct iocore_services plugin_services;

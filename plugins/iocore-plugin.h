@@ -198,6 +198,35 @@ struct iocore_domain_device {
         int node;                      /* of the host, where its hardware is; IOCORE_NODE_UNKNOWN */
 };
 
+/* A process whose memory is looked at or moved. */
+struct iocore_memory {
+        pid_t pid;
+        uint64_t start;     /* of the process, in clock ticks since boot: it tells two processes of one pid apart; 0: whichever has that pid now */
+        const char *domain; /* name of the domain that it is the process of; "" none */
+        size_t n_cells;     /* guest NUMA cells of that domain */
+        int cell;           /* of them, the one whose memory is meant; -1: all of the process's own memory */
+        int node;           /* of the host, to which it is moved; IOCORE_NODE_UNKNOWN: it is only looked at */
+};
+
+enum iocore_job_state {
+        IOCORE_JOB_WAITING,   /* for those before it */
+        IOCORE_JOB_RUNNING,
+        IOCORE_JOB_DONE,
+        IOCORE_JOB_FAILED,    /* `text` says why */
+        IOCORE_JOB_CANCELLED, /* what was done until then stays done */
+};
+
+/* How far a job is that a plugin was given. Pages are of the size that the kernel manages memory in, a huge page is many of them. */
+struct iocore_job {
+        uint64_t id; /* as the daemon gave it */
+        enum iocore_job_state state;
+        uint64_t total_pages;  /* that are to be moved; 0 until it is known */
+        uint64_t moved_pages;
+        uint64_t failed_pages; /* that the kernel does not move: pinned for a device, shared with others */
+        uint64_t busy_usec;    /* time spent on it */
+        char text[IOCORE_REASON_MAX]; /* "" or what there is to say */
+};
+
 /* What the daemon offers. Members are only ever appended; check `size` before using one that is newer than
  * the plugin. Objects that are added belong to the model and stay valid until removed; adding an id that
  * exists returns the existing object. Each *_add returns NULL (errno set: ENOMEM; EINVAL for an id that is empty,
@@ -273,6 +302,12 @@ struct iocore_services {
         int (*node_memory)(struct iocore_context *context, int node, uint64_t total_kib, uint64_t free_kib);
         /* Where the memory of a domain's guest cell is: KiB on each node of the host, by number. -EINVAL: no such cell or too many nodes; -ENOMEM. */
         int (*domain_memory)(struct iocore_context *context, struct iocore_domain *domain, unsigned cell, const uint64_t *kib_of_node, size_t n_nodes);
+        /* The same of memory of a domain's process of which nobody can tell to which guest cell it belongs. -EINVAL: too many nodes; -ENOMEM. */
+        int (*domain_memory_rest)(struct iocore_context *context, struct iocore_domain *domain, const uint64_t *kib_of_node, size_t n_nodes);
+        /* Calls `visit` for each domain that has a process, whichever plugin found it, with its number of guest cells (0: nobody told). It must not add or remove any. */
+        void (*domain_visit)(struct iocore_context *context, void (*visit)(void *userdata, struct iocore_domain *domain, size_t n_cells), void *userdata);
+        /* How far a job is: told when it changes. What is over is over: an update that comes later is ignored. */
+        void (*job_update)(struct iocore_context *context, const struct iocore_job *job);
 };
 
 /* What the daemon makes of somebody else's change of a knob, see foreign-changes in iocored.conf(5). */
@@ -381,6 +416,12 @@ struct iocore_plugin {
         /* What the owner of a domain wants, kept with the domain and not journaled: `attributes` as "class=latency policy=manual weight=200", an empty value takes one away; those not named stay.
          * -EINPROGRESS as in set() of a knob: call again with the same to hear what became of it. -EINVAL: no such attribute or value (ret_reason says which); -ENOENT: no such domain. Optional. */
         int (*domain_wish)(void *state, const char *domain, const char *attributes, char *ret_reason, size_t size);
+        /* Begins the job `job`: the memory is moved, or looked at (then told by domain_memory(), if it is a domain's). Returns at once, the work is done in a thread of the plugin's own, and
+         * told by job_update(). Nothing of it is journaled: where pages are is no setting. -EINVAL: no such node or cell; -ESRCH: no such process; -EBUSY: too many jobs; -EOPNOTSUPP; ret_reason says
+         * more. Optional. */
+        int (*memory_begin)(void *state, const struct iocore_memory *memory, uint64_t job, char *ret_reason, size_t size);
+        /* Ends a job as soon as the slice of work in hand (some 50 ms) is done; it is over when job_update() says so. -ENOENT: it is over already, or not this plugin's. */
+        int (*job_cancel)(void *state, uint64_t job);
 
         void *reserved[2];
 };

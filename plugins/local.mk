@@ -9,6 +9,7 @@ include plugins/vhost-sysfs/local.mk
 include plugins/vhost-thread/local.mk
 include plugins/systemd/local.mk
 include plugins/libvirt/local.mk
+include plugins/numa/local.mk
 include plugins/cpu/local.mk
 include plugins/sim/local.mk
 include plugins/sample/local.mk

@@ -369,6 +369,11 @@ static const sd_bus_vtable manager_vtable[] = {
                                 SD_BUS_RESULT("t", decision, "s", verdict, "s", text), bus_method_set, 0),
         SD_BUS_METHOD_WITH_ARGS("SetWish", SD_BUS_ARGS("s", domain, "s", attributes), SD_BUS_NO_RESULT, bus_method_set_wish, 0),
         SD_BUS_METHOD_WITH_ARGS("Advise", SD_BUS_ARGS("s", domain), SD_BUS_RESULT("s", xml), bus_method_advise, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("MoveMemory", SD_BUS_ARGS("s", domain, "i", cell, "i", node), SD_BUS_RESULT("t", job), bus_method_move_memory, 0),
+        SD_BUS_METHOD_WITH_ARGS("MoveProcessMemory", SD_BUS_ARGS("i", pid, "t", start, "i", node), SD_BUS_RESULT("t", job),
+                                bus_method_move_process_memory, 0),
+        SD_BUS_METHOD_WITH_ARGS("ReadMemory", SD_BUS_ARGS("s", domain), SD_BUS_RESULT("t", job), bus_method_read_memory, 0),
+        SD_BUS_METHOD_WITH_ARGS("CancelJob", SD_BUS_ARGS("t", job), SD_BUS_NO_RESULT, bus_method_cancel_job, 0),
         SD_BUS_METHOD_WITH_ARGS("SetMode", SD_BUS_ARGS("s", mode), SD_BUS_NO_RESULT, method_set_mode, 0),
         SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload, 0),
         SD_BUS_METHOD_WITH_ARGS("SetPolicyParameter", SD_BUS_ARGS("s", policy, "s", parameter, "s", value), SD_BUS_NO_RESULT,
@@ -384,11 +389,16 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("WhyNot", SD_BUS_ARGS("s", action, "s", object, "i", node, "i", cpu, "s", value),
                                 SD_BUS_RESULT("s", verdict, "s", rule, "s", text, "as", steps), bus_method_why_not,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetMemory", SD_BUS_ARGS("s", domain), SD_BUS_RESULT("t", age_usec, "a" BUS_CELL_MEMORY, memory),
+                                bus_method_get_memory, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ListJobs", SD_BUS_NO_ARGS, SD_BUS_RESULT("a" BUS_JOB, jobs), bus_method_list_jobs, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetState", SD_BUS_ARGS("as", sections), SD_BUS_RESULT("s", json), method_get_state,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
 
         SD_BUS_SIGNAL_WITH_ARGS("Decided", SD_BUS_ARGS("t", id, "s", verdict, "s", text), 0),
         SD_BUS_SIGNAL_WITH_ARGS("Event", SD_BUS_ARGS("s", kind, "s", object, "s", text), 0),
+        SD_BUS_SIGNAL_WITH_ARGS("JobChanged",
+                                SD_BUS_ARGS("t", id, "s", state, "t", total, "t", moved, "t", failed, "t", busy_usec, "s", text), 0),
         SD_BUS_VTABLE_END,
 };
 

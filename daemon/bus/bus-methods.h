@@ -17,6 +17,17 @@ BUS_METHOD(bus_method_why_not);
 BUS_METHOD(bus_method_set_wish); /* bus-domain.c */
 BUS_METHOD(bus_method_advise);   /* bus-domain.c */
 
+/* bus-jobs.c */
+#define BUS_JOB "(tsssiittttttss)"
+#define BUS_CELL_MEMORY "(ia(it))"
+BUS_METHOD(bus_method_move_memory);
+BUS_METHOD(bus_method_move_process_memory);
+BUS_METHOD(bus_method_read_memory);
+BUS_METHOD(bus_method_get_memory);
+BUS_METHOD(bus_method_list_jobs);
+BUS_METHOD(bus_method_cancel_job);
+void bus_job_changed(struct bus *bus, const struct job *job);
+
 /* Copies a string that came in, if it fits and has no control characters; otherwise sets `error`, in which it is called `what`, and returns
  * its negative errno. */
 int bus_take_string(char *to, size_t size, const char *from, const char *what, sd_bus_error *error);

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "bus-internal.h"
+#include "bus-methods.h"
 #include "daemon/cleanup.h"
 #include "daemon/log.h"
 #include "daemon/text.h"
@@ -109,6 +109,10 @@ void bus_event(struct bus *bus, const char *kind, const char *object, const char
 
 static void on_event(void *userdata, const char *kind, const char *object, const char *text) {
         bus_event(userdata, kind, object, text);
+}
+
+static void on_job(void *userdata, const struct job *job) {
+        bus_job_changed(userdata, job);
 }
 
 static int compare_ids(const void *a, const void *b) {
@@ -309,7 +313,7 @@ int bus_new(struct bus **ret, struct engine *engine, sd_event *event, const char
                 return r;
         }
         engine_set_listener(engine,
-                            &(const struct engine_listener){.userdata = bus, .decided = on_decided, .event = on_event, .epoch = on_epoch});
+                            &(const struct engine_listener){.userdata = bus, .decided = on_decided, .event = on_event, .epoch = on_epoch, .job = on_job});
         *ret = bus;
         return 0;
 }

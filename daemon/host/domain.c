@@ -137,19 +137,30 @@ int host_domain_set_cells(struct domain *domain, const struct iocore_cell *cells
         return 0;
 }
 
-int host_domain_set_memory(const struct host *host, struct domain *domain, unsigned cell, const uint64_t *kib_of_node, size_t n_nodes) {
-        if (cell >= domain->n_cells || n_nodes > NODES_MAX)
+/* By the node's place in host.nodes. */
+static int set_memory(const struct host *host, struct domain *domain, uint64_t **told, const uint64_t *kib_of_node, size_t n_nodes) {
+        if (n_nodes > NODES_MAX)
                 return -EINVAL;
-        struct cell *told = &domain->cells[cell];
-        if (!told->kib_of_node)
-                told->kib_of_node = calloc(host->n_nodes ? host->n_nodes : 1, sizeof *told->kib_of_node);
-        if (!told->kib_of_node)
+        if (!*told)
+                *told = calloc(host->n_nodes ? host->n_nodes : 1, sizeof **told);
+        if (!*told)
                 return -ENOMEM;
         for (size_t i = 0; i < host->n_nodes; i++) {
                 int node = host->nodes[i].topology->node;
-                told->kib_of_node[i] = node >= 0 && (size_t) node < n_nodes ? kib_of_node[node] : 0;
+                (*told)[i] = node >= 0 && (size_t) node < n_nodes ? kib_of_node[node] : 0;
         }
+        domain->memory_usec = host->now_usec;
         return 0;
+}
+
+int host_domain_set_memory(const struct host *host, struct domain *domain, unsigned cell, const uint64_t *kib_of_node, size_t n_nodes) {
+        if (cell >= domain->n_cells)
+                return -EINVAL;
+        return set_memory(host, domain, &domain->cells[cell].kib_of_node, kib_of_node, n_nodes);
+}
+
+int host_domain_set_memory_rest(const struct host *host, struct domain *domain, const uint64_t *kib_of_node, size_t n_nodes) {
+        return set_memory(host, domain, &domain->rest_kib_of_node, kib_of_node, n_nodes);
 }
 
 int host_node_memory(struct host *host, int number, uint64_t total_kib, uint64_t free_kib) {
@@ -199,7 +210,9 @@ void host_domain_done(struct domain *domain) {
         free_iothreads(domain->iothreads, domain->n_iothreads);
         free_cells(domain->cells, domain->n_cells);
         free(domain->devices);
+        free(domain->rest_kib_of_node);
         bitmap_freep(&domain->emulator.cpus);
+        domain->rest_kib_of_node = NULL;
         domain->vcpus = NULL;
         domain->iothreads = NULL;
         domain->cells = NULL;

@@ -163,6 +163,8 @@ struct domain {
                 bool by_hand;
                 char knob[IOCORE_NAME_MAX];
         } emulator;
+        uint64_t *rest_kib_of_node; /* of no cell that anybody could tell; as cell.kib_of_node */
+        uint64_t memory_usec;       /* host.now_usec when somebody last told where its memory is; 0: nobody has */
 };
 
 struct node {
@@ -325,6 +327,8 @@ int host_domain_set_devices(struct domain *domain, const struct iocore_domain_de
 int host_domain_set_emulator(struct domain *domain, const char *cpus, bool by_hand, const char *knob);
 /* Memory on nodes that have no CPU is left out. */
 int host_domain_set_memory(const struct host *host, struct domain *domain, unsigned cell, const uint64_t *kib_of_node, size_t n_nodes);
+/* See domain_memory_rest() in iocore-plugin.h. */
+int host_domain_set_memory_rest(const struct host *host, struct domain *domain, const uint64_t *kib_of_node, size_t n_nodes);
 /* Frees what belongs to it, as before it is freed itself. */
 void host_domain_done(struct domain *domain);
 /* Is it a vCPU or an IOThread that has a knob? O(log n), after changes O(n log n). */
