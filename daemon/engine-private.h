@@ -97,6 +97,8 @@ int hotplug_new(struct hotplug **ret, const struct config *config);
 struct hotplug *hotplug_free(struct hotplug *hotplug);
 /* Looks which CPUs are online; one short read when they are the same as before. */
 void engine_check_hotplug(struct engine *engine);
+/* Is it out of bounds for iocored? */
+bool engine_domain_is_banned(const struct engine *engine, const char *domain);
 /* Passes on how far jobs of plugins are. */
 void engine_tell_jobs(struct engine *engine);
 /* Tells I/O cores made by iocored that have had nothing to do for a while. */

@@ -59,6 +59,8 @@ int engine_domain_memory(struct engine *engine, const char *name, int cell, int 
         const struct domain *domain = host_domain(engine->host, name);
         if (!domain)
                 return refuse(ret_reason, size, -ENOENT, "there is no domain \"%s\"", name);
+        if (node != IOCORE_NODE_UNKNOWN && engine_domain_is_banned(engine, name))
+                return refuse(ret_reason, size, -EPERM, "%s is banned: iocored changes nothing of it", name);
         if (domain->pub.pid <= 0)
                 return refuse(ret_reason, size, -ENOENT, "%s does not run", name);
         if (cell < -1 || (cell >= 0 && (size_t) cell >= domain->n_cells))

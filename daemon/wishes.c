@@ -65,7 +65,7 @@ static int ask(const struct engine *engine, const struct wish *wish, char *ret_r
         return r > 0 ? 0 : r;
 }
 
-static bool is_banned(const struct engine *engine, const char *domain) {
+bool engine_domain_is_banned(const struct engine *engine, const char *domain) {
         for (char **pattern = engine->config->rules.banned_domains; pattern && *pattern; pattern++)
                 if (fnmatch(*pattern, domain, 0) == 0)
                         return true;
@@ -77,7 +77,7 @@ int engine_wish(struct engine *engine, const char *name, const char *attributes,
         const struct domain *domain = host_domain(engine->host, name);
         if (!domain)
                 return -ENOENT;
-        if (is_banned(engine, name))
+        if (engine_domain_is_banned(engine, name))
                 return -EPERM;
         if (!keeper_of(domain))
                 return -EOPNOTSUPP;

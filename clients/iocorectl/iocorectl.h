@@ -31,7 +31,8 @@ enum {
         OPTION_COUNT = 1 << 8,
         OPTION_ROOT = 1 << 9,
         OPTION_NO_WAIT = 1 << 10,
-        OPTION_BUS = 1 << 11, /* every verb takes it */
+        OPTION_CELL = 1 << 11,
+        OPTION_BUS = 1 << 12, /* every verb takes it */
 };
 
 struct client {
@@ -43,6 +44,7 @@ struct client {
 
         unsigned given; /* mask of OPTION_ */
         int node, cpu;  /* -1: any */
+        int cell;       /* of a guest; -1: all */
         const char *reason;
         uint64_t since;
         uint32_t limit; /* 0: all there are */
@@ -72,6 +74,9 @@ int verb_devices(struct client *client, char **arguments, int n);
 int verb_queues(struct client *client, char **arguments, int n);
 int verb_domains(struct client *client, char **arguments, int n);
 int verb_domain(struct client *client, char **arguments, int n);
+int verb_jobs(struct client *client, char **arguments, int n);
+int verb_job(struct client *client, char **arguments, int n);
+int verb_process(struct client *client, char **arguments, int n);
 int verb_grow(struct client *client, char **arguments, int n);
 int verb_shrink(struct client *client, char **arguments, int n);
 int verb_move(struct client *client, char **arguments, int n);
@@ -116,6 +121,12 @@ static inline void json_freep(cJSON **json) {
 static inline void message_freep(sd_bus_message **message) {
         sd_bus_message_unref(*message);
 }
+
+/* ---- verbs-jobs.c: what `iocorectl domain` does there */
+
+/* Looks where the memory of a domain is, and shows it. */
+int domain_memory(struct client *client, const char *name);
+int domain_move_memory(struct client *client, const char *name, const char *node);
 
 /* ---- output.c: show */
 

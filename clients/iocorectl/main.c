@@ -22,9 +22,16 @@ static const struct verb verbs[] = {
         {"devices", "", "virtio backends", NULL, 0, 0, 0, verb_devices},
         {"queues", "", "virtqueues that do something; with --all, every one", NULL, 0, 0, OPTION_ALL, verb_queues},
         {"domains", "", "VMs: state, nodes, vCPUs, memory, what their owners want", NULL, 0, 0, 0, verb_domains},
-        {"domain", "show NAME|advise NAME|set NAME KEY=VALUE...", "one VM in full, guest cells that it should have, or what its owner wants for it",
+        {"domain", "show NAME|advise NAME|set NAME KEY=VALUE...|memory NAME|move-memory NAME NODE",
+         "one VM in full, guest cells that it should have, what its owner wants, where its memory is",
          "Keys: policy=auto|manual, class=latency|throughput|besteffort, weight=1 to 1000,\nshare-within=any|cgroup|domain|none. An empty value takes one away; what is not named stays.\n"
-         "It is kept with the VM.", 2, 8, 0, verb_domain},
+         "It is kept with the VM.\n"
+         "memory shows what each guest NUMA cell has on each node; move-memory moves it, shows how far it is and, on Ctrl-C, stops.", 2, 8, OPTION_CELL,
+         verb_domain},
+        {"process", "move-memory PID[.START] NODE", "the memory of any process to a node",
+         "START: when it began, in clock ticks since boot, so that no other process of that number is meant.", 3, 3, 0, verb_process},
+        {"jobs", "", "memory that is being moved, and what was last", NULL, 0, 0, 0, verb_jobs},
+        {"job", "cancel ID", "stop one; what it has done stays done", NULL, 2, 2, 0, verb_job},
         {"grow", "", "one I/O core more", "On the node or CPU given, else where the planner finds best.", 0, 0,
          OPTIONS_CORE | OPTION_REASON, verb_grow},
         {"shrink", "", "one I/O core less", "Of the node, or the CPU given.", 0, 0, OPTIONS_CORE | OPTION_REASON, verb_shrink},
@@ -69,6 +76,7 @@ static const struct {
         {"count", "N", "end after N lines"},
         {"root", "DIR", "look at the host whose /proc and /sys are below DIR"},
         {"no-wait", NULL, "do not wait for what somebody else has to answer first"},
+        {"cell", "N", "only the memory of this guest NUMA cell"},
 };
 
 static const struct option long_options[] = {
@@ -89,6 +97,7 @@ static const struct option long_options[] = {
         {"count", required_argument, NULL, ARGUMENT_FIRST_OF_VERB + 8},
         {"root", required_argument, NULL, ARGUMENT_FIRST_OF_VERB + 9},
         {"no-wait", no_argument, NULL, ARGUMENT_FIRST_OF_VERB + 10},
+        {"cell", required_argument, NULL, ARGUMENT_FIRST_OF_VERB + 11},
         {NULL, 0, NULL, 0},
 };
 
@@ -190,6 +199,10 @@ static int set_verb_option(struct client *client, int bit, const char *value) {
         case OPTION_COUNT:
                 status = parse_number(name, value, INT64_MAX, &client->count);
                 break;
+        case OPTION_CELL:
+                status = parse_number(name, value, INT32_MAX, &number);
+                client->cell = (int) number;
+                break;
         case OPTION_ROOT:
                 client->root = value;
                 break;
@@ -265,7 +278,7 @@ static bool want_colours(void) {
 }
 
 int main(int argc, char **argv) {
-        struct client client = {.bus_address = "system", .node = -1, .cpu = -1, .reason = "", .interval = 1, .root = "/"};
+        struct client client = {.bus_address = "system", .node = -1, .cpu = -1, .cell = -1, .reason = "", .interval = 1, .root = "/"};
         const struct verb *verb = verbs;
         bool help = false;
         int status;

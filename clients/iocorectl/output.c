@@ -96,7 +96,7 @@ static const struct {
         {"manual", "\033[33m", "brown"},   {"paused", "\033[33m", "brown"},     {"undone", "\033[33m", "brown"},
         {"disabled", "\033[33m", "brown"}, {"superseded", "\033[33m", "brown"}, {"failed", "\033[31m", "red"},
         {"stopped", "\033[31m", "red"},   {"yes", "\033[32m", "green"},         {"partly", "\033[33m", "brown"},
-        {"unknown", "\033[31m", "red"},   {"blocked", "\033[33m", "brown"},
+        {"cancelled", "\033[33m", "brown"}, {"waiting", "\033[36m", "cyan"}, {"unknown", "\033[31m", "red"},   {"blocked", "\033[33m", "brown"},
         {"in-progress", "\033[36m", "cyan"}, {"shutoff", "\033[33m", "brown"},
 };
 

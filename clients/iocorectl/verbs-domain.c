@@ -264,12 +264,20 @@ static int domain_advise(struct client *client, const char *name) {
 }
 
 int verb_domain(struct client *client, char **arguments, int n) {
+        if ((client->given & OPTION_CELL) && strcmp(arguments[0], "move-memory") != 0) {
+                fputs("iocorectl: --cell only means something to domain move-memory\n", stderr);
+                return EXIT_USAGE;
+        }
         if (strcmp(arguments[0], "show") == 0 && n == 2)
                 return domain_show(client, arguments[1]);
         if (strcmp(arguments[0], "set") == 0 && n > 2)
                 return domain_set(client, arguments[1], arguments + 2, n - 2);
         if (strcmp(arguments[0], "advise") == 0 && n == 2)
                 return domain_advise(client, arguments[1]);
-        fputs("iocorectl: use: iocorectl domain show NAME, domain advise NAME, or domain set NAME KEY=VALUE...\n", stderr);
+        if (strcmp(arguments[0], "memory") == 0 && n == 2)
+                return domain_memory(client, arguments[1]);
+        if (strcmp(arguments[0], "move-memory") == 0 && n == 3)
+                return domain_move_memory(client, arguments[1], arguments[2]);
+        fputs("iocorectl: use: iocorectl domain show NAME, advise NAME, set NAME KEY=VALUE..., memory NAME, or move-memory NAME NODE\n", stderr);
         return EXIT_USAGE;
 }

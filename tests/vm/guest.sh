@@ -278,7 +278,7 @@ stop_daemon() {
 # Whatever a case leaves behind: init calls it after each one.
 stop_everything() {
   local directory
-  killall -9 iocored vhost-load qemu-system-x86_64
+  killall -9 iocored vhost-load memory-load qemu-system-x86_64
   find /sys/fs/cgroup/machine.slice /sys/fs/cgroup/cpuset/machine -depth -type d 2> /dev/null | while IFS= read -r directory; do
     wait_until 30 rmdir "$directory"
   done

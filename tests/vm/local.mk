@@ -7,6 +7,9 @@ tests_vm_vhost_load_LDADD = -lpthread
 check_PROGRAMS += tests/vm/impostor
 tests_vm_impostor_SOURCES = tests/vm/impostor.c
 
+check_PROGRAMS += tests/vm/memory-load
+tests_vm_memory_load_SOURCES = tests/vm/memory-load.c
+
 EXTRA_DIST += tests/vm/run tests/vm/fetch-kernel tests/vm/build-image tests/vm/init tests/vm/guest.sh tests/vm/bus.conf
 EXTRA_DIST += tests/vm/cases/10-workers.sh
 EXTRA_DIST += tests/vm/cases/15-discovery.sh
@@ -20,7 +23,7 @@ EXTRA_DIST += tests/vm/cases/50-late-workers.sh
 EXTRA_DIST += tests/vm/cases/52-reservation.sh
 EXTRA_DIST += tests/vm/cases/54-cpuset.sh
 EXTRA_DIST += tests/vm/cases/55-partition.sh
-EXTRA_DIST += tests/vm/cases/60-hotplug.sh
+EXTRA_DIST += tests/vm/cases/60-hotplug.sh tests/vm/cases/62-numa-move.sh
 EXTRA_DIST += tests/vm/cases/70-bad-input.sh tests/vm/quiet.sh
 EXTRA_DIST += tests/vm/cases/71-missing-rights.sh tests/vm/cases/72-cpuset-without-core.sh
 EXTRA_DIST += tests/vm/cases-bench/bench-threads.sh
