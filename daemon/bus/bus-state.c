@@ -85,6 +85,8 @@ static void add_nodes(struct bus *bus, cJSON *to) {
                 add_number(json, "io_idle", node->io_idle);
                 add_number(json, "unplaced_load", node->unplaced_load);
                 add_number_or_null(json, "vm_idle", node->vm_sampled, node->vm_idle);
+                add_number_or_null(json, "memory_kib", node->memory_kib > 0, (double) node->memory_kib);
+                add_number_or_null(json, "memory_free_kib", node->memory_kib > 0, (double) node->memory_free_kib);
         }
 }
 

@@ -6,7 +6,8 @@
 
 #include "mover.h"
 
-#define CHUNK_FIRST 8
+/* Nobody knows yet how long one takes. */
+#define CHUNK_FIRST 1
 /* No status of a page: nothing was said of it. */
 #define UNTOLD INT_MIN
 
@@ -33,18 +34,25 @@ static bool next_window(struct mover *mover) {
                 if (mover->n > 0 && size != mover->window_page)
                         return true;
                 if (size != mover->window_page)
-                        mover->chunk = size > mover->page_size ? 1 : CHUNK_FIRST; /* nobody knows yet how long one takes */
+                        mover->chunk = CHUNK_FIRST;
                 mover->window_page = size;
                 if (mover->address < range->start)
                         mover->address = range->start;
-                for (; mover->address < range->end && mover->n < MOVER_WINDOW; mover->address += size) {
+                while (mover->address < range->end) {
                         mover->pages[mover->n] = (void *) (uintptr_t) mover->address; /* NOLINT(performance-no-int-to-ptr): of another process */
                         mover->weight[mover->n++] = size > mover->page_size ? size / mover->page_size : 1;
+                        mover->address += size;
+                        /* A huge page of many small ones goes whole, and is to be counted whole. */
+                        if (mover->n == MOVER_WINDOW || (size == mover->page_size && mover->address % (MOVER_WINDOW * size) == 0))
+                                return true;
                 }
-                if (mover->n == MOVER_WINDOW)
-                        return true;
         }
         return mover->n > 0;
+}
+
+/* A process that is ending has no memory any more, which the kernel calls an invalid argument: mm/migrate.c, find_mm_struct(). */
+static int no_memory_left(long error) {
+        return error == -EINVAL ? -ESRCH : (int) error;
 }
 
 /* Keeps of the window what is on another node. */
@@ -53,7 +61,7 @@ static int look_at_window(struct mover *mover) {
 
         long r = query(mover, 0, mover->n);
         if (r < 0)
-                return (int) r;
+                return no_memory_left(r);
         for (size_t i = 0; i < mover->n; i++) {
                 if (mover->status[i] < 0 || mover->status[i] == mover->node)
                         continue; /* not there (never touched, swapped out), or right */
@@ -64,21 +72,27 @@ static int look_at_window(struct mover *mover) {
         return 0;
 }
 
-/* What has become of the pages [at, at + n): those that are still wrong are put at the end of that part. Returns how many. */
-static size_t sort_out(struct mover *mover, size_t n, const int *told, bool *ret_all_told, bool *ret_any_told) {
-        size_t left = mover->at + n;
+static bool any_moved(const struct mover *mover, size_t n) {
+        for (size_t i = mover->at; i < mover->at + n; i++)
+                if (mover->status[i] < 0 || mover->status[i] == mover->node)
+                        return true;
+        return false;
+}
 
-        *ret_all_told = true;
-        *ret_any_told = false;
+/* What has become of the pages [at, at + n): those that are to be tried again are put at the end of that part. Returns how many. When none moved, those of which the kernel said why not
+ * are given up. */
+static size_t sort_out(struct mover *mover, size_t n, const int *told) {
+        size_t left = mover->at + n;
+        bool progress = any_moved(mover, n);
+
         for (size_t i = mover->at + n; i-- > mover->at;) {
                 if (mover->status[i] == mover->node)
                         mover->moved += mover->weight[i];
                 else if (mover->status[i] < 0)
                         mover->total -= mover->total > mover->weight[i] ? mover->weight[i] : mover->total; /* it went away */
+                else if (!progress && told[i - mover->at] < 0 && told[i - mover->at] != UNTOLD)
+                        mover->failed += mover->weight[i];
                 else {
-                        bool is_told = told[i - mover->at] < 0 && told[i - mover->at] != UNTOLD;
-                        *ret_all_told &= is_told;
-                        *ret_any_told |= is_told;
                         left--;
                         mover->pages[left] = mover->pages[i];
                         mover->weight[left] = mover->weight[i];
@@ -113,7 +127,6 @@ static void adapt(struct mover *mover, size_t n, uint64_t usec) {
 static int move_some(struct mover *mover) {
         size_t n = mover->n - mover->at < mover->chunk ? mover->n - mover->at : mover->chunk;
         int told[MOVER_WINDOW];
-        bool all_told, any_told;
 
         for (size_t i = 0; i < n; i++)
                 told[i] = UNTOLD;
@@ -121,11 +134,11 @@ static int move_some(struct mover *mover) {
         long r = mover->host->move(mover->host->userdata, mover->pid, n, mover->pages + mover->at, mover->to, told);
         uint64_t usec = mover->host->now_usec(mover->host->userdata) - begin;
         if (r < 0 && r != -ENOMEM)
-                return (int) r;
+                return no_memory_left(r);
         long q = query(mover, mover->at, n);
         if (q < 0)
-                return (int) q;
-        size_t wrong = sort_out(mover, n, told, &all_told, &any_told);
+                return no_memory_left(q);
+        size_t wrong = sort_out(mover, n, told);
         mover->at += n - wrong;
         if (r == -ENOMEM) {
                 if (wrong == 1 && n == 1)
@@ -133,11 +146,11 @@ static int move_some(struct mover *mover) {
                 mover->chunk = 1; /* is there really no room for one more? */
                 return 0;
         }
-        if (wrong == 0 || wrong < n) {
+        if (wrong < n) {
                 adapt(mover, n, usec);
                 return 0;
         }
-        if (n == 1 || all_told || (r > 0 && !any_told))
+        if (n == 1 || r > 0)
                 fail(mover, n);
         else
                 mover->chunk = n / 2;

@@ -316,11 +316,31 @@ static int fake_node_memory(struct iocore_context *context, int node, uint64_t t
 static int fake_domain_memory(struct iocore_context *context, struct iocore_domain *pub, unsigned cell, const uint64_t *kib_of_node, size_t n_nodes) {
         struct fake_domain *domain = own(context, pub);
 
-        if (cell >= domain->n_cells || n_nodes > FAKE_NODES_MAX)
+        if (cell >= domain->n_cells)
                 return -EINVAL;
         for (size_t i = 0; i < FAKE_NODES_MAX; i++)
                 domain->kib_of_node[cell][i] = i < n_nodes ? kib_of_node[i] : 0;
         return 0;
+}
+
+static int fake_domain_memory_rest(struct iocore_context *context, struct iocore_domain *pub, const uint64_t *kib_of_node, size_t n_nodes) {
+        struct fake_domain *domain = own(context, pub);
+
+        for (size_t i = 0; i < FAKE_NODES_MAX; i++)
+                domain->rest_kib_of_node[i] = i < n_nodes ? kib_of_node[i] : 0;
+        context->n_memory_told++;
+        return 0;
+}
+
+static void fake_domain_visit(struct iocore_context *context, void (*visit)(void *userdata, struct iocore_domain *domain, size_t n_cells), void *userdata) {
+        for (size_t i = 0; i < context->n_domains; i++)
+                if (context->domains[i]->pub.pid > 0)
+                        visit(userdata, &context->domains[i]->pub, context->domains[i]->n_cells);
+}
+
+static void fake_job_update(struct iocore_context *context, const struct iocore_job *job) {
+        context->job = *job;
+        context->n_job_updates++;
 }
 
 const struct iocore_services fake_services = {
@@ -359,6 +379,9 @@ const struct iocore_services fake_services = {
         .thread_is_of_domain = fake_thread_is_of_domain,
         .node_memory = fake_node_memory,
         .domain_memory = fake_domain_memory,
+        .domain_memory_rest = fake_domain_memory_rest,
+        .domain_visit = fake_domain_visit,
+        .job_update = fake_job_update,
 };
 
 struct iocore_context *fake_context_new(void) {

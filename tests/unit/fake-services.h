@@ -26,6 +26,7 @@ struct fake_domain {
         char emulator_cpus[IOCORE_VALUE_MAX];
         char emulator_knob[IOCORE_NAME_MAX];
         bool emulator_by_hand;
+        uint64_t rest_kib_of_node[FAKE_NODES_MAX];
         unsigned n_vcpus_set, n_iothreads_set, n_cells_set, n_devices_set, n_emulator_set; /* how often it was said */
 };
 
@@ -58,6 +59,8 @@ struct iocore_context {
         char events[FAKE_EVENTS_MAX][512]; /* "DOMAIN EVENT DETAIL"; what comes after the last one that fits is only counted */
         size_t n_events;
         struct { uint64_t total_kib, free_kib; } nodes[FAKE_NODES_MAX];
+        struct iocore_job job; /* the last one that was told of */
+        unsigned n_job_updates, n_memory_told;
 };
 
 extern const struct iocore_services fake_services;

@@ -243,3 +243,24 @@ tests_unit_test_libvirt_LDFLAGS = $(AM_LDFLAGS) -Wl,--no-as-needed $(LIBVIRT_LDF
 tests_unit_test_libvirt_LDADD = liblibvirt-plugin.la libiocored.la $(CMOCKA_LIBS)
 endif
 endif
+
+if HAVE_CMOCKA
+unit_programs += tests/unit/test-jobs
+tests_unit_test_jobs_SOURCES = tests/unit/test-jobs.c
+tests_unit_test_jobs_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_jobs_LDADD = libiocored.la $(CMOCKA_LIBS)
+if PLUGIN_NUMA
+unit_programs += tests/unit/test-numa-maps tests/unit/test-mover tests/unit/test-numa
+tests_unit_test_numa_maps_SOURCES = tests/unit/test-numa-maps.c
+tests_unit_test_numa_maps_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_numa_maps_LDADD = libnuma-maps.la $(CMOCKA_LIBS)
+tests_unit_test_mover_SOURCES = tests/unit/test-mover.c
+tests_unit_test_mover_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_mover_LDADD = libnuma-plugin.la $(CMOCKA_LIBS)
+tests_unit_test_mover_LDFLAGS = $(AM_LDFLAGS) -Wl,--no-as-needed $(NUMA_LDFLAGS)
+tests_unit_test_numa_SOURCES = tests/unit/test-numa.c tests/unit/fake-services.c tests/unit/fake-services.h
+tests_unit_test_numa_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_numa_LDADD = libnuma-plugin.la libiocored.la $(CMOCKA_LIBS)
+tests_unit_test_numa_LDFLAGS = $(AM_LDFLAGS) -Wl,--no-as-needed $(NUMA_LDFLAGS)
+endif
+endif
