@@ -87,8 +87,8 @@ test_objects() {
   holds "all members of org.iocore1.Manager are in the manual" documented /org/iocore1 org.iocore1.Manager
   holds "iocored.conf(5) has the options of plugins, and no others" options_documented
   holds "all kinds of events are in the manual" events_documented
-  is "$(members method)" 17 "the Manager has its methods"
-  is "$(members signal)" 2 "the Manager has its signals"
+  is "$(members method)" 23 "the Manager has its methods"
+  is "$(members signal)" 3 "the Manager has its signals"
   is "$(get /org/iocore1/unit/d_2e1 org.iocore1.Unit Device)" '["d.1","/org/iocore1/device/d_2e1"]' "a reference is id and path"
   is "$(get /org/iocore1/device/d_2e1 org.iocore1.Device Queues)" '[["vq.1.0","/org/iocore1/queue/vq_2e1_2e0"],["vq.1.1","/org/iocore1/queue/vq_2e1_2e1"]]' \
     "a device names its queues"

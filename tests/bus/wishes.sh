@@ -72,6 +72,15 @@ test_wishes() {
   holds "and so is no wish at all" status 2 ctl domain set alpha
   ctl domain set alpha class= share-within=
 
+  is "$(ctl jobs --json)" "[]" "there are no jobs"
+  holds "memory is not moved where no plugin can" error Refused process move-memory 1 0
+  holds "nor of a domain that is not there" error NoSuchObject domain move-memory nobody 0
+  holds "where the memory of a domain is that is not there is not known" error NoSuchObject domain memory nobody
+  holds "a job that is not there cannot be cancelled" error NoSuchObject job cancel 77
+  holds "a node is a number" status 2 ctl domain move-memory alpha north
+  holds "a process is a number, and a start" status 2 ctl process move-memory 1.x 0
+  holds "a cell is only of use where memory moves" status 2 ctl domain show alpha --cell 0
+
   is "$(ctl decisions --limit 2 --json | jq length)" 2 "--limit shows the newest"
   worker=$(ctl decisions --json | jq '.[-1].id')
   is "$(ctl decisions --since $((worker - 1)) --json | jq -c "map(.id) == [$worker]")" true "--since shows later ones"

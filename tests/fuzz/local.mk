@@ -117,3 +117,13 @@ tests_fuzz_fuzz_domain_xml_LDADD = libdomain-xml.la
 tests_fuzz_fuzz_domain_xml_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 endif
 endif
+
+EXTRA_DIST += tests/fuzz/corpus/numa-maps/huge tests/fuzz/corpus/numa-maps/anonymous tests/fuzz/corpus/numa-maps/maps
+if FUZZERS
+if PLUGIN_NUMA
+check_PROGRAMS += tests/fuzz/fuzz-numa-maps
+tests_fuzz_fuzz_numa_maps_SOURCES = tests/fuzz/fuzz.h tests/fuzz/fuzz-numa-maps.c
+tests_fuzz_fuzz_numa_maps_LDADD = libnuma-maps.la
+tests_fuzz_fuzz_numa_maps_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+endif
+endif
