@@ -18,13 +18,13 @@ test_rights() {
     skip "callers other than root change nothing" "only root can become somebody else"
     return
   fi
-  for verb in status units "queues --all" decisions "policy list" "why-not grow"; do
+  for verb in status units jobs "queues --all" decisions "policy list" "why-not grow"; do
     # shellcheck disable=SC2086
     holds "nobody may ask: $verb" nobody "$dir/iocorectl" $verb
   done
   before=$(state | jq -c '[.mode, .decisions, .changes]')
   for verb in grow "shrink --node 0" "move d.1 1" "poll vq.1.1 on" "limit vq.1.1 1" "set worker.locked w.1 1" "mode paused" reload "policy set quiet level 1" \
-    "policy enable quiet" "policy disable quiet"; do
+    "policy enable quiet" "policy disable quiet" "process move-memory 1 0" "domain move-memory alpha 0" "job cancel 1"; do
     # shellcheck disable=SC2086
     holds "nobody may not: $verb" denied $verb
   done
