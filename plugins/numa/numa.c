@@ -172,7 +172,7 @@ static int compare_known(const void *a, const void *b) {
 }
 
 static struct known *find_known(struct numa *numa, const char *name) {
-        struct known key;
+        struct known key = { .due_usec = 0 };
         snprintf(key.name, sizeof key.name, "%s", name);
         return numa->n_sorted > 0 ? bsearch(&key, numa->known, numa->n_sorted, sizeof *numa->known, compare_known) : NULL;
 }
