@@ -66,6 +66,17 @@ median=$(printf '%s\n' $latest | sort -n | sed -n 2p)
 [ $((median - 1)) -le 3 ]
 ok $? "within 3 epochs of appearing, which was epoch 1: the last of them in epochs$latest, in the median $median"
 
+# A worker that was moved shows the CPU that it came from until it has run again, which takes a while where nine threads share two real CPUs.
+all_ran_there() {
+  local name cores
+  cores=" $(io_cores)"
+  for name in $names; do
+    case $cores in *" $(last_cpu_of "${worker[$name]}") "*) ;; *) return 1 ;; esac
+  done
+}
+wait_until 30 all_ran_there
+ok $? "all of them have run there"
+
 for name in $names; do run_before[$name]=$(run_nsec "${worker[$name]}") wait_before[$name]=$(wait_nsec "${worker[$name]}"); done
 # Which CPUs are I/O cores may change meanwhile: those that were any.
 record 41 io_cores
