@@ -2,8 +2,10 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "log.h"
+#include "text.h"
 
 static int max_level = LOG_INFO;
 
@@ -14,8 +16,10 @@ void log_set_max_level(int priority) {
 void log_messagev(int priority, const char *format, va_list arguments) {
         if (priority > max_level)
                 return;
-        char line[2048];
-        vsnprintf(line, sizeof line, format, arguments);
+        char text[2048], line[sizeof text];
+        vsnprintf(text, sizeof text, format, arguments);
+        /* One line, whatever names and errors of others hold: it may be read on a terminal. */
+        text_copy(line, sizeof line, text, strlen(text));
         /* sd-daemon(3): the journal reads the priority from the prefix; a person does not want to see it. */
         if (getenv("JOURNAL_STREAM"))
                 fprintf(stderr, "<%d>%s\n", priority, line);

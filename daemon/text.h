@@ -8,8 +8,6 @@
 /* Copies text: cut at a character's end, control characters and what is not UTF-8 replaced by '?'. `size` counts the terminating NUL. */
 void text_copy(char *destination, size_t size, const char *source, size_t length);
 
-/* Puts a copy of `value` (may be NULL) in place of *string, which is freed. 0; -ENOMEM: *string is as it was. */
-int text_replace(char **string, const char *value);
 /* Puts a copy of `value` (NULL: none) in the place of *string, which is freed. 0; -ENOMEM: *string is as it was. */
 int text_replace(char **string, const char *value);
 

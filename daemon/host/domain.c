@@ -163,6 +163,15 @@ int host_domain_set_memory_rest(const struct host *host, struct domain *domain, 
         return set_memory(host, domain, &domain->rest_kib_of_node, kib_of_node, n_nodes);
 }
 
+void host_domain_forget_memory(struct domain *domain) {
+        for (size_t i = 0; i < domain->n_cells; i++) {
+                free(domain->cells[i].kib_of_node);
+                domain->cells[i].kib_of_node = NULL;
+        }
+        free(domain->rest_kib_of_node);
+        domain->rest_kib_of_node = NULL;
+}
+
 int host_node_memory(struct host *host, int number, uint64_t total_kib, uint64_t free_kib) {
         struct node *node = host_node(host, number);
         if (!node)

@@ -459,10 +459,7 @@ int host_refresh_topology(struct host *host, const struct topology *fresh) {
                         nodes[i] = (struct node) { .io_load_average = -1, .unplaced_load_average = -1 };
                 /* What is known by the nodes' number is too short now, and told anew. */
                 for (size_t i = 0; host->n_nodes != host->topology->n_nodes && i < host->n_domains; i++)
-                        for (size_t c = 0; c < host->domains[i]->n_cells; c++) {
-                                free(host->domains[i]->cells[c].kib_of_node);
-                                host->domains[i]->cells[c].kib_of_node = NULL;
-                        }
+                        host_domain_forget_memory(host->domains[i]);
                 host->nodes = nodes;
                 host->n_nodes = host->topology->n_nodes;
         }

@@ -329,6 +329,8 @@ int host_domain_set_emulator(struct domain *domain, const char *cpus, bool by_ha
 int host_domain_set_memory(const struct host *host, struct domain *domain, unsigned cell, const uint64_t *kib_of_node, size_t n_nodes);
 /* See domain_memory_rest() in iocore-plugin.h. */
 int host_domain_set_memory_rest(const struct host *host, struct domain *domain, const uint64_t *kib_of_node, size_t n_nodes);
+/* Where its memory is is not known any more. */
+void host_domain_forget_memory(struct domain *domain);
 /* Frees what belongs to it, as before it is freed itself. */
 void host_domain_done(struct domain *domain);
 /* Is it a vCPU or an IOThread that has a knob? O(log n), after changes O(n log n). */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -286,6 +287,50 @@ static void a_flood_of_events_is_bounded_and_what_is_lost_is_counted(void **stat
         assert_int_equal(fixture->host->n_events, 1);
 }
 
+static void where_memory_is_is_forgotten_when_nodes_come(void **state) {
+        struct fixture *fixture = *state;
+        struct domain *domain = add_domain(fixture, "web", 100);
+        const struct iocore_cell cell = { .memory_kib = 1024, .node = IOCORE_NODE_UNKNOWN };
+        const uint64_t kib[] = { 1, 2, 3, 4 };
+        _cleanup_(topology_freep) struct topology *fresh = NULL;
+
+        assert_int_equal(services->domain_set_cells(&fixture->context, &domain->pub, &cell, 1), 0);
+        assert_int_equal(services->domain_memory(&fixture->context, &domain->pub, 0, kib, 2), 0);
+        assert_int_equal(services->domain_memory_rest(&fixture->context, &domain->pub, kib, 2), 0);
+        assert_int_equal(topology_new(&fresh, "/", "pack:4 numa:1 l3:1 core:1 pu:1", NULL, NULL), 0);
+        assert_int_equal(host_refresh_topology(fixture->host, fresh), 0);
+        assert_int_equal(fixture->host->n_nodes, 4);
+        assert_null(domain->cells[0].kib_of_node);
+        assert_null(domain->rest_kib_of_node);
+        assert_int_equal(services->domain_memory(&fixture->context, &domain->pub, 0, kib, 4), 0);
+        assert_int_equal(services->domain_memory_rest(&fixture->context, &domain->pub, kib, 4), 0);
+        assert_int_equal(domain->cells[0].kib_of_node[3], 4);
+        assert_int_equal(domain->rest_kib_of_node[3], 4);
+}
+
+static void what_a_plugin_logs_is_one_line_that_a_terminal_may_show(void **state) {
+        struct fixture *fixture = *state;
+        char line[256] = "";
+        int before = dup(STDERR_FILENO);
+        FILE *file = tmpfile();
+
+        assert_true(before >= 0 && file);
+        fflush(stderr);
+        assert_true(dup2(fileno(file), STDERR_FILENO) >= 0);
+        log_set_max_level(LOG_NOTICE);
+        services->log(&fixture->context, LOG_NOTICE, "domain %s", "a\033]0;b\007\nc\xc2\x9b" "31m\xff \xc3\xa9");
+        fflush(stderr);
+        log_set_max_level(LOG_CRIT);
+        assert_true(dup2(before, STDERR_FILENO) >= 0);
+        close(before);
+        rewind(file);
+        size_t n = fread(line, 1, sizeof line - 1, file);
+        fclose(file);
+        line[n] = '\0';
+        assert_non_null(strstr(line, "plugin one: domain a?]0;b??c?31m? \xc3\xa9\n"));
+        assert_ptr_equal(strchr(line, '\n'), line + n - 1);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         const struct CMUnitTest tests[] = {
@@ -297,6 +342,8 @@ int main(void) {
                 TEST(the_queues_of_a_paused_domain_are_idle_and_back_within_an_epoch),
                 TEST(different_events_of_a_domain_in_one_epoch_are_all_kept),
                 TEST(a_flood_of_events_is_bounded_and_what_is_lost_is_counted),
+                TEST(where_memory_is_is_forgotten_when_nodes_come),
+                TEST(what_a_plugin_logs_is_one_line_that_a_terminal_may_show),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
