@@ -4,6 +4,7 @@
 #include <linux/connector.h>
 #include <linux/netlink.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -78,15 +79,58 @@ static void tell_of_daemon(const cJSON *state, cJSON *findings) {
         }
 }
 
+/* ---- guest cells */
+
+/* The XML that the daemon advises for a domain. To be freed; NULL: none. */
+static char *ask_for_cells(struct client *client, const char *domain) {
+        _cleanup_(message_freep) sd_bus_message *reply = NULL;
+        const char *xml = "";
+
+        if (client_call(client, "Advise", &reply, "s", domain) != EXIT_OK || sd_bus_message_read(reply, "s", &xml) < 0 || xml[0] == '\0')
+                return NULL;
+        return strdup(xml);
+}
+
+static void advise_cells(struct client *client, const cJSON *domain, cJSON *findings) {
+        const char *name = json_text(domain, "name");
+        _cleanup_free_ char *xml = ask_for_cells(client, name);
+        struct doctor_finding finding = {.answer = DOCTOR_PARTLY};
+
+        if (!xml)
+                return;
+        finding_set(&finding, DOCTOR_PARTLY, "domain %s is larger than a node and has one cell: its guest cannot know which of its memory is near", name);
+        finding_advise(&finding, "give it the cells that \"iocorectl domain advise\" prints, by virsh edit; it has them from its next start on");
+        (void) cJSON_AddStringToObject(add_finding(findings, "guest-cells", "domains that are larger than a node have guest cells", &finding), "xml", xml);
+}
+
+/* Only of a host with several nodes, and of domains that the daemon may advise something for. */
+static void tell_of_cells(struct client *client, const cJSON *state, cJSON *findings) {
+        const cJSON *domains = cJSON_GetObjectItemCaseSensitive(state, "domains"), *domain;
+        const int before = cJSON_GetArraySize(findings);
+        struct doctor_finding finding = {.answer = DOCTOR_YES};
+
+        if (cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(state, "nodes")) < 2 || cJSON_GetArraySize(domains) == 0)
+                return;
+        cJSON_ArrayForEach(domain, domains) {
+                if (cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(domain, "cells")) == 1)
+                        advise_cells(client, domain, findings);
+        }
+        if (cJSON_GetArraySize(findings) > before)
+                return;
+        finding_set(&finding, DOCTOR_YES, "each domain fits a node, or has guest cells");
+        (void) add_finding(findings, "guest-cells", "domains that are larger than a node have guest cells", &finding);
+}
+
 static void look_at_daemon(struct client *client, cJSON *findings) {
         _cleanup_(json_freep) cJSON *state = NULL;
-        char *sections[] = {(char *) "nodes", NULL};
+        char *sections[] = {(char *) "nodes", (char *) "domains", NULL};
         struct doctor_finding finding = {.answer = DOCTOR_NO};
 
         client->quiet = true;
-        if (client_state(client, sections, &state) == EXIT_OK)
+        if (client_state(client, sections, &state) == EXIT_OK) {
                 tell_of_daemon(state, findings);
-        else {
+                tell_of_cells(client, state, findings);
+        } else {
                 finding_set(&finding, DOCTOR_NO, "iocored cannot be reached on the bus \"%s\"", client->bus_address);
                 finding_advise(&finding, "systemctl start iocored, or --bus ADDRESS");
                 (void) add_finding(findings, "daemon", "iocored", &finding);
@@ -108,6 +152,22 @@ static void join_advice(cJSON *findings) {
                         continue;
                 (void) snprintf(text, sizeof(text), "%s -- %s", json_text(finding, "found"), advice);
                 (void) cJSON_ReplaceItemInObjectCaseSensitive(finding, "found", cJSON_CreateString(text));
+        }
+}
+
+/* For people, XML does not stand in a table. */
+static void show_cells(const cJSON *findings) {
+        const cJSON *finding;
+
+        cJSON_ArrayForEach(finding, findings) {
+                const char *xml = json_text(finding, "xml");
+
+                if (xml[0] == '\0')
+                        continue;
+                putchar('\n');
+                show_text(json_text(finding, "found"));
+                puts(". What would fit:");
+                fputs(xml, stdout);
         }
 }
 
@@ -138,5 +198,7 @@ int verb_doctor(struct client *client, char **arguments, int n) {
         if (!client->json)
                 join_advice(findings);
         status = show_table(client, findings, columns, ELEMENTSOF(columns));
+        if (status == EXIT_OK && !client->json)
+                show_cells(findings);
         return status == EXIT_OK && n_unknown > 0 ? EXIT_REFUSED : status;
 }

@@ -96,7 +96,7 @@ int placement_advise(struct placement *placement, const struct domain *domain, c
         struct layout *best = &placement->layouts[LAYOUT_BEST];
         char *text = NULL;
         size_t size = 0;
-        if (!placed || placed->n_vcpus == 0 || placed->n_cells != 1 || placement->rules->pin == PLACEMENT_PIN_NO)
+        if (!placed || placed->n_vcpus == 0 || placed->n_cells != 1 || memory_of(placed) == 0 || placement->rules->pin == PLACEMENT_PIN_NO)
                 return 0;
         picture_count(placement, placed, -1);
         for (size_t node = 0; node < placement->n_nodes; node++)

@@ -129,7 +129,7 @@ const char *placement_shape_to_string(enum placement_shape shape);
 
 /*
  * The <cpu> and <numatune> elements that would give a domain of one guest cell, larger than a node, a cell on each of the nodes that it needs. 1: *ret is the text, which the caller frees;
- * 0: nothing to advise, it fits a node or has cells; -ENOMEM. Also for domains that are never touched: it is their owner who would do it. The rules' pin must not be PLACEMENT_PIN_NO.
+ * 0: nothing to advise, it fits a node or has cells, or nobody knows how much memory it has; -ENOMEM. Also for domains that are never touched: it is their owner who would do it. The rules' pin must not be PLACEMENT_PIN_NO.
  */
 int placement_advise(struct placement *placement, const struct domain *domain, char **ret);
 

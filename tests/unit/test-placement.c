@@ -316,9 +316,11 @@ static void a_domain_too_large_for_a_node_is_advised_to_have_cells(void **state)
                       *cells = placement_domain(fixture.host, "cells", 6, "0-7", GIB);
         placement_cells(cells, 2);
         large->pub.wish = IOCORE_WISH_MANUAL;
+        struct domain *unknown = placement_domain(fixture.host, "unknown", 6, "0-7", 0);
         assert_int_equal(placement_new(&placement, fixture.host, &fixture.rules), 0);
         assert_int_equal(placement_advise(placement, small, &text), 0);
         assert_int_equal(placement_advise(placement, cells, &text), 0);
+        assert_int_equal(placement_advise(placement, unknown, &text), 0);
         assert_int_equal(placement_advise(placement, large, &text), 1);
         assert_string_equal(text, expected);
         free(text);
