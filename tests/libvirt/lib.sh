@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # A real libvirtd of our own, in namespaces that end with the script: its files are on tmpfs, its taps in a network of its own, its QEMUs in the tree of processes that goes away.
+# Files that locks are on are ours, too: this may run twice at the same time.
 # Only control groups stay behind, and are removed by their names. Sets $work, $tag (in the name of each domain).
 
 libvirtd_pid= bus_pid= listener_pids=
@@ -50,7 +51,7 @@ namespaces = []
 security_driver = "none"
 END
   libvirtd_conf none
-  virtlogd -d >"$work/virtlogd.log" 2>&1 || { diag "virtlogd: $(cat "$work/virtlogd.log")"; return 1; }
+  virtlogd -d --pid-file "$work/virtlogd.pid" >"$work/virtlogd.log" 2>&1 || { diag "virtlogd: $(cat "$work/virtlogd.log")"; return 1; }
 }
 
 # libvirtd_conf AUTHENTICATION: for connections that may change something
@@ -65,7 +66,7 @@ END
 }
 
 start_libvirtd() {
-  libvirtd >>"$work/libvirtd.log" 2>&1 &
+  libvirtd --pid-file "$work/libvirtd.pid" >>"$work/libvirtd.log" 2>&1 &
   libvirtd_pid=$!
   wait_until 40 virsh -q -c qemu:///system list --name || { diag "$(tail -20 "$work/libvirtd.log")"; return 1; }
 }
