@@ -55,7 +55,7 @@ struct libvirt_state {
         bool listed;          /* once, since the start: what is not here does not exist */
         bool away_told, read_only_told;
         bool reserve_pending; /* something changed since reserve() looked */
-        bool reserving;       /* set() is called by what reserve() asks for */
+        bool reserving;       /* reserve() goes through the domains, and what it asks for calls set() */
         struct affinity_mask cores; /* as reserve() saw them last */
         struct talk_status status;
         char unavailable[IOCORE_REASON_MAX + 64];

@@ -97,9 +97,7 @@ static int reserve_pin(struct reservation *reservation, const struct known *know
         if (string_equal(pin->value, value) || string_equal(pin->refused, value))
                 return 0;
         known_object(known, pin->kind, pin->number, object);
-        reservation->state->reserving = true;
         int r = reservation->want(reservation->userdata, kind_of_pin(pin->kind), object, value);
-        reservation->state->reserving = false;
         reservation->waits = reservation->waits || pin->asked;
         return r;
 }
@@ -117,12 +115,14 @@ int libvirt_reserve(void *userdata, iocore_want want, void *want_userdata) {
                 return 0;
         state->cores = cores;
         state->reserve_pending = false;
+        state->reserving = true;
         for (size_t i = 0; i < state->n_domains && r >= 0; i++) {
                 struct known *known = state->domains[i];
                 for (size_t k = 0; k < known->n_pins && known_runs(known) && r >= 0; k++)
                         if (known->pins[k].kind == ASK_VCPU_CPUS || known->pins[k].kind == ASK_IOTHREAD_CPUS)
                                 r = reserve_pin(&reservation, known, known->pins + k);
         }
+        state->reserving = false;
         if (reservation.waits || r < 0)
                 state->reserve_pending = true;
         return r;

@@ -459,6 +459,47 @@ static void a_decision_that_is_undone_leaves_no_trace(void **userdata) {
         assert_pinned(fixture, 0, "0,1,2,3,4,5,6,7");
 }
 
+/* No knob that is read makes a domain vanish under whoever goes through them. */
+static void assert_stays_for_a_while(struct fixture *fixture, const char *object) {
+        char value[IOCORE_VALUE_MAX];
+        for (int64_t end = now_msec() + 300; now_msec() < end; pause_10_msec()) {
+                assert_int_equal(knob("vcpu.cpus")->get(fixture->state, object, value, sizeof value), 0);
+                assert_non_null(fake_domain(fixture->context, "other"));
+        }
+}
+
+static int want_of_one_that_ends(void *userdata, const char *kind, const char *object, const char *value) {
+        struct fixture *fixture = userdata;
+        (void) kind, (void) value;
+        if (!strstr(object, OTHER_UUID))
+                return 0;
+        fixture->n_wants++;
+        virDomainPtr other = virDomainLookupByName(fixture->host, "other");
+        if (other) {
+                assert_int_equal(virDomainDestroy(other), 0);
+                virDomainFree(other);
+                assert_stays_for_a_while(fixture, object);
+        }
+        return 0;
+}
+
+static void a_domain_that_ends_while_it_has_to_leave_io_cores_is_there_to_the_end_of_that(void **userdata) {
+        struct fixture *fixture = *userdata;
+
+        for (int haste = 0; haste < 2; haste++) {
+                virDomainPtr other = define_other(fixture, "other", true);
+                fixture->context->in_haste = haste;
+                assert_soon(fixture, other_is_known);
+                set_core(fixture, 3, true);
+                fixture->n_wants = 0;
+                assert_int_equal(iocore_plugin.reserve(fixture->state, want_of_one_that_ends, fixture), 0);
+                assert_int_equal(fixture->n_wants, 3); /* of each of its vCPUs */
+                assert_soon(fixture, other_is_gone);
+                set_core(fixture, 3, false);
+                virDomainFree(other);
+        }
+}
+
 static bool class_is_latency(struct fixture *fixture) { return strcmp(domain(fixture)->pub.class, "latency") == 0; }
 static bool is_manual(struct fixture *fixture) { return domain(fixture)->pub.wish == IOCORE_WISH_MANUAL; }
 
@@ -655,6 +696,7 @@ int main(void) {
                 on_the_test_host(virtual_cpus_leave_io_cores_and_come_back),
                 on_the_test_host(a_decision_is_what_a_virtual_cpu_comes_back_to),
                 on_the_test_host(a_decision_that_is_undone_leaves_no_trace),
+                on_the_test_host(a_domain_that_ends_while_it_has_to_leave_io_cores_is_there_to_the_end_of_that),
                 on_the_test_host(a_domain_whose_owner_wants_it_left_alone_stays_on_io_cores),
                 on_the_test_host(the_owners_wishes_are_set_without_touching_the_rest),
                 on_the_test_host(a_wish_that_is_none_says_why),
