@@ -58,13 +58,15 @@ static void explain(const struct client *client, const sd_bus_error *error, int 
                         client->bus_address);
         else if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED))
                 fputs("iocorectl: permission denied: only root and the daemon's own user may change anything\n", stderr);
-        else if (is_unreachable(error, r))
-                fprintf(stderr, "iocorectl: cannot reach iocored on the bus \"%s\": %s\n", client->bus_address,
-                        error->message ? error->message : strerror(-r));
-        else if (sd_bus_error_has_name(error, "org.iocore1.Error.Refused"))
-                fprintf(stderr, "iocorectl: refused by the rule %s\n", error->message);
-        else
-                fprintf(stderr, "iocorectl: %s\n", error->message ? error->message : strerror(-r));
+        else {
+                if (is_unreachable(error, r))
+                        fprintf(stderr, "iocorectl: cannot reach iocored on the bus \"%s\": ", client->bus_address);
+                else
+                        fputs(sd_bus_error_has_name(error, "org.iocore1.Error.Refused") ? "iocorectl: refused by the rule " : "iocorectl: ", stderr);
+                /* names of guests and words of others are in it */
+                print_text(stderr, error->message ? error->message : strerror(-r));
+                putc('\n', stderr);
+        }
 }
 
 int client_error(struct client *client, const sd_bus_error *error, int r) {

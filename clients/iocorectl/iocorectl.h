@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cjson/cJSON.h>
 #include <systemd/sd-bus.h>
@@ -159,6 +160,8 @@ int show_json(const cJSON *json, bool one_line);
 void show_field(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Writes `string` to stdout without the control characters that a terminal would act on. */
 void show_text(const char *string);
+/* The same to `file`. */
+void print_text(FILE *file, const char *string);
 /* Is the rule of a decision worth a word, or does its text begin with it anyway? */
 bool show_rule(const cJSON *decision);
 /* The text of an event, for a person: one that tells of a state comes without text when that is over. */

@@ -45,16 +45,20 @@ int show_json(const cJSON *json, bool one_line) {
         return EXIT_OK;
 }
 
-void show_text(const char *string) {
+void print_text(FILE *file, const char *string) {
         for (const unsigned char *c = (const unsigned char *) string; *c; c++) {
                 if (*c < 0x20 || *c == 0x7f)
-                        putchar('?');
+                        putc('?', file);
                 else if (*c == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f) { /* U+0080 to U+009F: control characters too */
-                        putchar('?');
+                        putc('?', file);
                         c++;
                 } else
-                        putchar(*c);
+                        putc(*c, file);
         }
+}
+
+void show_text(const char *string) {
+        print_text(stdout, string);
 }
 
 bool show_rule(const cJSON *decision) {

@@ -65,6 +65,7 @@ test_objects() {
   ctl domain show alpha | grep -qE '^ +vCPUs  0: thread 0, cell 0, CPUs unknown$'
   ok $? "domain show is readable"
   holds "a domain that is not there" error NoSuchObject domain show nobody
+  is "$(ctl domain show $'no\e[2Jbody' 2>&1 >/dev/null | tr -d '\n')" 'iocorectl: There is no domain "no?[2Jbody"' "what is told on a terminal cannot command it"
   holds "nor is there advice for it" error NoSuchObject domain advise nobody
   is "$(ctl domain advise alpha --json | jq -c .)" '{"domain":"alpha","xml":""}' "a small domain is advised nothing"
   is "$(ctl units --json | jq -c 'map([.id, .domain, .core])')" '[["d.1","alpha",-1],["d.2","beta",-1],["d.3","gamma",-1]]' "units are on no I/O core yet"
