@@ -176,6 +176,11 @@ static void service_job_update(struct iocore_context *context, const struct ioco
                 jobs_update(context->jobs, context->instance, job);
 }
 
+static uint64_t service_each_iothread(struct iocore_context *context, uint64_t since,
+                                      void (*each)(void *userdata, const struct iocore_domain *domain, const struct iocore_iothread *iothread), void *userdata) {
+        return host_each_iothread(context->host, since, each, userdata);
+}
+
 const struct iocore_services plugin_services = {
         .size = sizeof(struct iocore_services),
         .open_path = service_open_path,
@@ -215,4 +220,5 @@ const struct iocore_services plugin_services = {
         .domain_memory_rest = service_domain_memory_rest,
         .domain_visit = service_domain_visit,
         .job_update = service_job_update,
+        .each_iothread = service_each_iothread,
 };

@@ -308,6 +308,10 @@ struct iocore_services {
         void (*domain_visit)(struct iocore_context *context, void (*visit)(void *userdata, struct iocore_domain *domain, size_t n_cells), void *userdata);
         /* How far a job is: told when it changes. What is over is over: an update that comes later is ignored. */
         void (*job_update)(struct iocore_context *context, const struct iocore_job *job);
+        /* Calls `each` for every IOThread of every domain, of whatever plugin, unless nothing was told of any since the call that returned `since` (0: there was none). The arguments of
+         * `each` are borrowed, and it may not change domains. Returns what the next call is to be given, never 0. */
+        uint64_t (*each_iothread)(struct iocore_context *context, uint64_t since,
+                                  void (*each)(void *userdata, const struct iocore_domain *domain, const struct iocore_iothread *iothread), void *userdata);
 };
 
 /* What the daemon makes of somebody else's change of a knob, see foreign-changes in iocored.conf(5). */

@@ -10,6 +10,7 @@ include plugins/vhost-thread/local.mk
 include plugins/systemd/local.mk
 include plugins/libvirt/local.mk
 include plugins/numa/local.mk
+include plugins/iothread/local.mk
 include plugins/cpu/local.mk
 include plugins/sim/local.mk
 include plugins/sample/local.mk

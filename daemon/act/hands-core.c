@@ -73,17 +73,19 @@ static void send_units_home(struct actor *actor, struct plugin_instance *instanc
         for (size_t i = 0; i < actor->host->n_units; i++) {
                 struct unit *unit = actor->host->units[i];
                 struct hand hand;
-                if (unit->plugin != instance || host_unit_is_manual(unit))
+                /* What is another plugin's (an IOThread) is there by a place of its own, not by the core's worker. */
+                const char *by_worker = unit->plugin == instance ? worker : "";
+                if (host_unit_is_manual(unit))
                         continue;
                 if (hand_find(actor, "unit.place", unit->pub.id, &hand) < 0 || hand_get(&hand, live) < 0)
                         continue;
                 /* Without a worker of iocored's, who is there and was not moved by iocored was there before, or came by somebody else. */
-                if (!worker[0] && !hand_entry(actor, &hand))
+                if (!by_worker[0] && !hand_entry(actor, &hand))
                         continue;
                 hand.source = source;
                 hand.insist = true;
                 /* One that cannot go shows when the core is removed. */
-                if (unit_is_there(&hand, cpu, worker, live))
+                if (unit_is_there(&hand, cpu, by_worker, live))
                         (void) unit_go_home(actor, &hand, live, set, &changed);
         }
 }
@@ -175,7 +177,7 @@ int actor_abandon_core(struct actor *actor, int cpu, unsigned *ret_n_units) {
         for (size_t i = 0; i < actor->host->n_units; i++) {
                 struct unit *unit = actor->host->units[i];
                 struct hand hand;
-                if (unit->plugin != instance || hand_find(actor, "unit.place", unit->pub.id, &hand) < 0 || !unit_was_put_there(actor, &hand, cpu) ||
+                if (hand_find(actor, "unit.place", unit->pub.id, &hand) < 0 || !unit_was_put_there(actor, &hand, cpu) ||
                     hand_get(&hand, live) < 0)
                         continue;
                 ++*ret_n_units;

@@ -111,7 +111,17 @@ int host_domain_set_iothreads(struct host *host, struct domain *domain, const st
         domain->iothreads = copy;
         domain->n_iothreads = n;
         host->domain_threads_known = false;
+        host->iothreads_told++;
         return 0;
+}
+
+uint64_t host_each_iothread(const struct host *host, uint64_t since,
+                            void (*each)(void *userdata, const struct iocore_domain *domain, const struct iocore_iothread *iothread), void *userdata) {
+        if (since != host->iothreads_told + 1)
+                for (size_t i = 0; i < host->n_domains; i++)
+                        for (size_t t = 0; t < host->domains[i]->n_iothreads; t++)
+                                each(userdata, &host->domains[i]->pub, &host->domains[i]->iothreads[t].pub);
+        return host->iothreads_told + 1;
 }
 
 /* --- cells and their memory */

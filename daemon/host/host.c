@@ -346,6 +346,7 @@ void host_domain_remove(struct host *host, struct domain *domain) {
         host->domains_regrouped = false;
         host->n_domains_by_pid = 0;
         host->domain_threads_known = false;
+        host->iothreads_told++;
         take_out((void **) host->domains, &host->n_domains, domain->pub.id);
         (void) host_event_tell(host, HOST_DOMAIN_REMOVED, domain->pub.id);
         host_domain_done(domain);

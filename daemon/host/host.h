@@ -255,6 +255,7 @@ struct host {
         pid_t *domain_threads;
         size_t n_domain_threads, n_domain_threads_allocated;
         bool domain_threads_known;
+        uint64_t iothreads_told; /* counts what was told of IOThreads, and domains that went: see host_each_iothread() */
 
         bool in_haste;       /* epochs run: nothing may take long */
         uint64_t epoch;      /* counts from 1 */
@@ -335,6 +336,8 @@ void host_domain_forget_memory(struct domain *domain);
 void host_domain_done(struct domain *domain);
 /* Is it a vCPU or an IOThread that has a knob? O(log n), after changes O(n log n). */
 bool host_thread_is_of_domain(struct host *host, pid_t tid);
+uint64_t host_each_iothread(const struct host *host, uint64_t since,
+                            void (*each)(void *userdata, const struct iocore_domain *domain, const struct iocore_iothread *iothread), void *userdata);
 /* 0; -EINVAL: no such node. */
 int host_node_memory(struct host *host, int node, uint64_t total_kib, uint64_t free_kib);
 /* For host_derive(): rebuilds domains_by_pid. Allocates nothing. */

@@ -5,11 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "daemon/clock.h"
 #include "picture.h"
 
 /* Where there is nothing that could be late. */
 #define LEISURE_WAIT_USEC (2 * 1000 * 1000ULL)
+#define LOOK_AGAIN_USEC 5000
 
 /* One knob of one domain that runs. */
 struct place {
@@ -57,11 +60,22 @@ static int copy(const char *text, char *ret, size_t size) {
         return (size_t) snprintf(ret, size, "%s", text) < size ? 0 : -EOVERFLOW;
 }
 
+/* How an IOThread polls is not in any description: it is asked for when the domain is found. Where nothing could be late that answer is waited for. */
+static int find_answered(struct libvirt_state *state, enum question_kind kind, const char *object, struct place *ret) {
+        const uint64_t end = monotonic_usec() + LEISURE_WAIT_USEC;
+        int r;
+
+        while ((r = find(state, kind, object, ret)) >= 0 && kind == ASK_IOTHREAD_POLL && !ret->pin->polls && !state->services->in_haste(state->context) &&
+               monotonic_usec() < end)
+                (void) usleep(LOOK_AGAIN_USEC);
+        return r;
+}
+
 static int get(struct libvirt_state *state, enum question_kind kind, const char *object, char *ret_value, size_t size) {
         char asked[IOCORE_VALUE_MAX], number[32];
         struct place place;
 
-        int r = find(state, kind, object, &place);
+        int r = find_answered(state, kind, object, &place);
         if (r < 0)
                 return r;
         /* What may yet happen is taken to have happened: so the journal goes on knowing it. */

@@ -23,6 +23,7 @@ struct pin {
         char *wanted;            /* reserve() asked for this */
         char *refused;           /* reserve() asked for this in vain */
         char *before, *before_base; /* `value` and `base` before the last decision, to be recognised when that is undone */
+        char *first, *first_base; /* IOThreads: the same before the first of several decisions: where it is at home, also after it was sent from one I/O core to another */
         bool by_hand;            /* base, if no decision changed it, leaves out CPUs that the domain could have */
         bool touched;            /* something was set here in this process */
         bool told_stays;         /* that it stays on an I/O core */

@@ -27,7 +27,7 @@ const char *kind_of_pin(enum question_kind kind) {
 }
 
 static void pin_done(struct pin *pin) {
-        char **strings[] = { &pin->value, &pin->base, &pin->asked, &pin->wanted, &pin->refused, &pin->before, &pin->before_base };
+        char **strings[] = { &pin->value, &pin->base, &pin->asked, &pin->wanted, &pin->refused, &pin->before, &pin->before_base, &pin->first, &pin->first_base };
         for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++)
                 string_set(strings[i], NULL);
 }
@@ -60,12 +60,18 @@ static bool leaves_out(const char *list, const char *online) {
         return !affinity_is_empty(&rest);
 }
 
+static void forget_decisions(struct pin *pin) {
+        string_set(&pin->first, NULL);
+        string_set(&pin->first_base, NULL);
+}
+
 /* What a pin is that nobody here has set. */
 static void pin_adopt(struct pin *pin, const char *value, const struct description *description, bool pinned) {
         string_set(&pin->value, value);
         string_set(&pin->base, value);
         string_set(&pin->before, NULL);
         string_set(&pin->before_base, NULL);
+        forget_decisions(pin);
         pin->by_hand = pin->kind == ASK_NODESET ? description->nodeset && !description->placement_auto
                                                 : leaves_out(value, description->online) && (pinned || !description->placement_auto);
 }
@@ -133,11 +139,19 @@ int pins_update(struct libvirt_state *state, struct known *known, const struct d
 
 /* A decision's value is the new base; the value from before the last decision takes its base back with it. */
 static void rebase(struct pin *pin, const char *value) {
-        if (string_equal(value, pin->before)) {
-                string_set(&pin->base, pin->before_base);
+        bool home = pin->kind == ASK_IOTHREAD_CPUS && (string_equal(value, pin->first) || string_equal(value, pin->first_base));
+
+        if (home || string_equal(value, pin->before)) {
+                string_set(&pin->base, home ? pin->first_base : pin->before_base);
                 string_set(&pin->before, NULL);
                 string_set(&pin->before_base, NULL);
+                if (home)
+                        forget_decisions(pin);
                 return;
+        }
+        if (pin->kind == ASK_IOTHREAD_CPUS && !pin->first) {
+                string_set(&pin->first, pin->value);
+                string_set(&pin->first_base, pin->base);
         }
         string_set(&pin->before, pin->value);
         string_set(&pin->before_base, pin->base);

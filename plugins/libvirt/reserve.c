@@ -68,6 +68,8 @@ static const char *find_wanted(const struct reservation *reservation, const stru
         const struct affinity_mask rest = affinity_minus(&base, cores);
         if (affinity_equal(&rest, &base))
                 return NULL;
+        if (pin->kind == ASK_IOTHREAD_CPUS && pin->first && affinity_is_empty(&rest))
+                return NULL; /* a decision put it there: it does the work of I/O cores */
         if (known->pub->wish == IOCORE_WISH_MANUAL)
                 return "its owner wants it to be left alone";
         if (!affinity_is_empty(&rest)) {

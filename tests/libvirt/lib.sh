@@ -126,7 +126,7 @@ configure() {
   cat >"$work/iocored.conf" <<END
 [daemon]
 journal = $work/journal
-plugins = libvirt vhost-thread cpu
+plugins = ${plugins:-libvirt vhost-thread cpu}
 plugin-directory = $BUILD/.libs
 policy-directories = $work/policies
 epoch = 100ms

@@ -343,6 +343,15 @@ static void fake_job_update(struct iocore_context *context, const struct iocore_
         context->n_job_updates++;
 }
 
+/* Tells all of them each time. */
+static uint64_t fake_each_iothread(struct iocore_context *context, uint64_t since,
+                                   void (*each)(void *userdata, const struct iocore_domain *domain, const struct iocore_iothread *iothread), void *userdata) {
+        for (size_t i = 0; i < context->n_domains; i++)
+                for (size_t t = 0; t < context->domains[i]->n_iothreads; t++)
+                        each(userdata, &context->domains[i]->pub, &context->domains[i]->iothreads[t]);
+        return since + 1;
+}
+
 const struct iocore_services fake_services = {
         .size = sizeof(struct iocore_services),
         .open_path = fake_open_path,
@@ -382,6 +391,7 @@ const struct iocore_services fake_services = {
         .domain_memory_rest = fake_domain_memory_rest,
         .domain_visit = fake_domain_visit,
         .job_update = fake_job_update,
+        .each_iothread = fake_each_iothread,
 };
 
 struct iocore_context *fake_context_new(void) {

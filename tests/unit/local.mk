@@ -64,6 +64,10 @@ tests_unit_test_owner_LDADD = libplugin-common.la libiocored.la $(CMOCKA_LIBS)
 tests_unit_test_cpu_SOURCES = tests/unit/test-cpu.c tests/unit/fake-services.c tests/unit/fake-services.h
 tests_unit_test_cpu_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_cpu_LDADD = libcpu.la libiocored.la $(CMOCKA_LIBS)
+unit_programs += tests/unit/test-iothread
+tests_unit_test_iothread_SOURCES = tests/unit/test-iothread.c tests/unit/fake-services.c tests/unit/fake-services.h
+tests_unit_test_iothread_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_iothread_LDADD = libiothread.la libiocored.la $(CMOCKA_LIBS)
 endif
 
 if HAVE_CMOCKA

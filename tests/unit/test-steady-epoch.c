@@ -74,7 +74,7 @@ static void run(double load, bool busy, bool scans) {
         if (!scans)
                 config->scan_usec = 3600u * 1000000u;
         assert_int_equal(engine_new(&engine, config), 0);
-        assert_int_equal(policy_set_size(engine_policies(engine)), 4);
+        assert_int_equal(policy_set_size(engine_policies(engine)), 5);
         for (size_t i = 0; i < 3; i++)
                 assert_int_equal(policy_set_info(engine_policies(engine), i)->state, POLICY_LOADED);
         for (unsigned i = 0; i < WARM_UP_EPOCHS + MEASURED_EPOCHS; i++) {
