@@ -99,7 +99,7 @@ static bool may_change_yet(const struct restore *restore, const struct journal_e
 /* `entry` is a copy, whose values are the journal's own: they are not used after the journal has changed. */
 static void restore_knob(struct restore *restore, const struct journal_entry *entry) {
         struct actor *actor = restore->actor;
-        char live[IOCORE_VALUE_MAX];
+        char live[IOCORE_VALUE_MAX] = "";
         struct hand hand;
         int r = hand_find_journaled(actor, entry, &hand);
         if (r == -ENODEV || r == -EOPNOTSUPP) {
