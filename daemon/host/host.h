@@ -240,29 +240,30 @@ struct host {
         struct queue **queues_by_unit;
         /* For each of host.queues, by its place there: was it sampled in this epoch? So that whoever looks for busy queues need not touch the others. */
         bool *queue_sampled;
-        /* Were queues of idle workers sampled in this epoch? Set by whoever samples; false spares host_derive() a look at one queue of each idle unit. */
-        bool idle_queues_sampled;
         size_t n_queues_without_unit;
-        bool queues_regrouped; /* false: to be rebuilt */
         size_t n_domains_stopped;
 
         /* The domains that have a process, by its pid; rebuilt by host_derive() when domains or their processes came or went. */
         struct domain **domains_by_pid;
         size_t n_domains_by_pid;
-        bool domains_regrouped;  /* false: to be rebuilt */
         uint64_t domain_search;  /* counts the rebuilds: a unit whose number is older looks for its domain again */
         /* The threads of vCPUs and IOThreads that have a knob, sorted; rebuilt when they are asked for. */
         pid_t *domain_threads;
         size_t n_domain_threads, n_domain_threads_allocated;
-        bool domain_threads_known;
         uint64_t iothreads_told; /* counts what was told of IOThreads, and domains that went: see host_each_iothread() */
 
-        bool in_haste;       /* epochs run: nothing may take long */
         uint64_t epoch;      /* counts from 1 */
         uint64_t now_usec;   /* monotonic (or virtual) time of this epoch */
         uint64_t last_usec;
         double ewma_weight;  /* of the newest epoch */
         double busy_threshold; /* load from which a worker's queues are looked at (level 1) */
+
+        bool in_haste; /* epochs run: nothing may take long */
+        /* Were queues of idle workers sampled in this epoch? Set by whoever samples; false spares host_derive() a look at one queue of each idle unit. */
+        bool idle_queues_sampled;
+        bool queues_regrouped;     /* false: queues_by_unit is to be rebuilt */
+        bool domains_regrouped;    /* false: domains_by_pid is to be rebuilt */
+        bool domain_threads_known; /* false: domain_threads is to be rebuilt */
 };
 
 /* Takes `topology` on success. 0 or -ENOMEM. */

@@ -90,7 +90,7 @@ static int node_of(const struct iothread_state *state, const struct iocore_domai
 
 static struct iothread_entry *add(struct iothread_state *state, const struct iocore_domain *domain, const struct iocore_iothread *iothread) {
         char id[IOCORE_ID_MAX], path[PATH_SIZE];
-        uint64_t start_time;
+        uint64_t start_time = 0;
 
         if (read_start_time(state, domain->pid, iothread->tid, &start_time) < 0)
                 return NULL; /* it is gone again, which is told next */
@@ -197,7 +197,7 @@ static void forget_unseen(struct iothread_state *state) {
 }
 
 void iothread_forget_ended(struct iothread_state *state, bool thorough) {
-        uint64_t start_time;
+        uint64_t start_time = 0;
 
         for (size_t i = state->n; i-- > 0;) {
                 struct iothread_entry *entry = state->entries[i];

@@ -25,11 +25,10 @@ struct nodes {
 static int find_value(const char *text, const char *key, uint64_t *ret) {
         char wanted[64];
         unsigned long long value;
-        int node;
 
         snprintf(wanted, sizeof wanted, " %s:", key);
         const char *found = strstr(text, wanted);
-        if (!found || sscanf(text, "Node %d", &node) != 1)
+        if (!found || strncmp(text, "Node ", strlen("Node ")) != 0)
                 return -EINVAL;
         errno = 0;
         char *end;

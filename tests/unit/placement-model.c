@@ -210,7 +210,7 @@ static void draw_host(struct placement_world *world, struct draw *draw) {
                         placement_host_memory(host, i, 16u << 20, (uint64_t) placement_draw(draw, 17) << 20);
         if (!one_in(draw, 3)) {
                 host->topology->n_distances = n_nodes;
-                host->topology->distances = allocated(malloc(n_nodes * n_nodes));
+                host->topology->distances = allocated(calloc(n_nodes ? n_nodes * n_nodes : 1, 1));
                 for (size_t i = 0; i < n_nodes; i++)
                         for (size_t j = 0; j <= i; j++)
                                 host->topology->distances[i * n_nodes + j] = host->topology->distances[j * n_nodes + i] =
@@ -543,7 +543,7 @@ static void measure_room(const struct placement_world *world, uint64_t *room) {
 }
 
 const char *placement_world_carry_out(struct placement_world *world, const struct placement_plan *plan, char *buffer, size_t size) {
-        uint64_t room[8];
+        uint64_t room[8] = { 0 };
         unsigned stage = 0;
         const char *broken = NULL;
         if (!plan->settled)
