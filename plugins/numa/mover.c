@@ -157,6 +157,18 @@ static int move_some(struct mover *mover) {
         return 0;
 }
 
+/* At the end of a pass: shall those that did not move be tried once more? Not where most are pinned, as those of a domain with a device of its own are. */
+static bool try_again(struct mover *mover) {
+        mover->total = mover->moved + mover->failed;
+        if (mover->failed == 0 || mover->failed > mover->moved || mover->moved == mover->moved_before || ++mover->pass == MOVER_PASSES)
+                return false;
+        mover->moved_before = mover->moved;
+        mover->failed = 0;
+        mover->range = 0;
+        mover->address = 0;
+        return true;
+}
+
 int mover_slice(struct mover *mover) {
         uint64_t begin = mover->host->now_usec(mover->host->userdata);
         int r = 0;
@@ -164,8 +176,9 @@ int mover_slice(struct mover *mover) {
         do {
                 if (mover->at == mover->n) {
                         if (!next_window(mover)) {
-                                mover->total = mover->moved + mover->failed;
-                                return 0;
+                                if (!try_again(mover))
+                                        return 0;
+                                continue;
                         }
                         r = look_at_window(mover);
                 }

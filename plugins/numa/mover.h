@@ -15,6 +15,9 @@
 /* ... and the calls are made so long, by the number of pages they are given: together some 50 ms at most. One page of 1 GiB takes as long as it takes. */
 #define MOVER_CALL_USEC 20000
 
+/* What is busy for a moment (somebody looks at the page just now) moves when it is tried again; what is pinned never does. */
+#define MOVER_PASSES 3
+
 /* The kernel, or a test's. */
 struct mover_host {
         /* As move_pages(2), but -errno; `to`: NULL asks where they are. */
@@ -33,6 +36,8 @@ struct mover {
         size_t n_ranges, range; /* where it is */
         uint64_t address;
         uint64_t window_page; /* bytes; size of the pages of the window */
+        unsigned pass;
+        uint64_t moved_before; /* this pass */
 
         /* those of the window that are on another node, and not yet dealt with: from `at` to `n` */
         size_t at, n, chunk; /* chunk: given to the kernel in one call */

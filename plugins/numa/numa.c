@@ -18,6 +18,8 @@
 #define OPTION_INTERVAL "memory-interval"
 #define DEFAULT_INTERVAL_SECONDS 60
 #define INTERVAL_SECONDS_MAX 86400
+#define OPTION_RATE "move-rate"
+#define RATE_MIB_MAX (1024 * 1024)
 /* A domain whose numa_maps takes long is read less often, and so are all together: at most this part of the time is spent on what nobody asked for. */
 #define DOMAIN_SHARE 200
 #define ALL_SHARE 20
@@ -127,7 +129,21 @@ static long read_interval(const struct iocore_services *services, struct iocore_
         return seconds;
 }
 
-static int open_parts(struct numa *numa, char *ret_reason, size_t size) {
+/* Bytes a second; 0: as fast as it goes; -EINVAL. */
+static int64_t read_rate(const struct iocore_services *services, struct iocore_context *context) {
+        const char *text = services->option(context, OPTION_RATE);
+        char *end;
+
+        if (!text || strcmp(text, "unlimited") == 0)
+                return 0;
+        errno = 0;
+        long mib = strtol(text, &end, 10);
+        if (errno != 0 || end == text || *end != '\0' || mib < 1 || mib > RATE_MIB_MAX)
+                return -EINVAL;
+        return (int64_t) mib * 1024 * 1024;
+}
+
+static int open_parts(struct numa *numa, uint64_t rate, char *ret_reason, size_t size) {
         int r = nodes_open(&numa->nodes, numa->services, numa->context);
         if (r < 0) {
                 snprintf(ret_reason, size, "the nodes of the host: %s", strerror(-r));
@@ -138,7 +154,7 @@ static int open_parts(struct numa *numa, char *ret_reason, size_t size) {
                 snprintf(ret_reason, size, "/: %s", strerror(-root));
                 return root;
         }
-        r = work_open(&numa->work, root, choose_host());
+        r = work_open(&numa->work, root, choose_host(), rate);
         if (r < 0)
                 snprintf(ret_reason, size, "the thread that looks at memory: %s", strerror(-r));
         return r;
@@ -146,16 +162,21 @@ static int open_parts(struct numa *numa, char *ret_reason, size_t size) {
 
 static int numa_open(const struct iocore_services *services, struct iocore_context *context, void **ret_state, char *ret_reason, size_t size) {
         long interval = read_interval(services, context);
+        int64_t rate = read_rate(services, context);
 
         if (interval < 0) {
                 snprintf(ret_reason, size, OPTION_INTERVAL ": 1s to %ds is wanted", INTERVAL_SECONDS_MAX);
+                return -EINVAL;
+        }
+        if (rate < 0) {
+                snprintf(ret_reason, size, OPTION_RATE ": 1 to %d (MiB a second) or unlimited is wanted", RATE_MIB_MAX);
                 return -EINVAL;
         }
         struct numa *numa = calloc(1, sizeof *numa);
         if (!numa)
                 return -ENOMEM;
         *numa = (struct numa) { .services = services, .context = context, .interval_usec = (uint64_t) interval * 1000000 };
-        int r = open_parts(numa, ret_reason, size);
+        int r = open_parts(numa, (uint64_t) rate, ret_reason, size);
         if (r < 0) {
                 numa_close(numa);
                 return r;
@@ -321,6 +342,7 @@ static void numa_describe(void *userdata, void (*say)(void *userdata, const char
 
 static const struct iocore_option options[] = {
         { OPTION_INTERVAL, "how often the memory of a domain is looked at" },
+        { OPTION_RATE, "MiB a second that all jobs together move at most, or unlimited" },
         { NULL, NULL },
 };
 

@@ -44,6 +44,8 @@ struct work {
         unsigned n_users; /* the thread, and whoever opened it: the last one frees */
         int root;
         const struct mover_host *host;
+        uint64_t rate;           /* bytes a second that are moved at most; 0: as fast as it goes */
+        uint64_t next_move_usec; /* not before, for that */
 };
 
 static uint64_t now_usec(void) {
@@ -146,8 +148,8 @@ static void finish(struct task *task, int r) {
                 snprintf(task->job.text, sizeof task->job.text, "pages that are pinned, or shared, stay where they are");
 }
 
-/* What is only read first; then what was asked first. */
-static struct task *next_task(const struct work *work) {
+/* What is only read first; then what was asked first, when it is time to move again. *ret_waits: there is something that has to wait for that. */
+static struct task *next_task(const struct work *work, bool *ret_waits) {
         struct task *first = NULL;
         for (struct task *task = work->tasks; task; task = task->next) {
                 if (task->over)
@@ -156,7 +158,23 @@ static struct task *next_task(const struct work *work) {
                         return task;
                 first = first ?: task;
         }
-        return first;
+        *ret_waits = first && first->read && now_usec() < work->next_move_usec;
+        return *ret_waits ? NULL : first;
+}
+
+/* Until somebody wants something, or it is time to move again. */
+static void wait_for_work(struct work *work, bool moves) {
+        const struct timespec until = { .tv_sec = (time_t) (work->next_move_usec / 1000000), .tv_nsec = (long) (work->next_move_usec % 1000000 * 1000) };
+        if (moves)
+                (void) pthread_cond_clockwait(&work->wake, &work->lock, CLOCK_MONOTONIC, &until);
+        else
+                (void) pthread_cond_wait(&work->wake, &work->lock);
+}
+
+/* Until so much may have been moved since `begin`. */
+static void pace(struct work *work, uint64_t begin, uint64_t pages) {
+        if (work->rate > 0)
+                work->next_move_usec = begin + pages * (uint64_t) sysconf(_SC_PAGESIZE) * 1000000 / work->rate;
 }
 
 static void *run(void *userdata) {
@@ -165,20 +183,23 @@ static void *run(void *userdata) {
 
         (void) pthread_mutex_lock(&work->lock);
         while (!work->stop) {
-                task = next_task(work);
+                bool waits = false;
+                task = next_task(work, &waits);
                 if (!task) {
-                        (void) pthread_cond_wait(&work->wake, &work->lock);
+                        wait_for_work(work, waits);
                         continue;
                 }
                 int r = -ECANCELED;
                 if (!task->stop) {
                         task->job.state = IOCORE_JOB_RUNNING;
                         (void) pthread_mutex_unlock(&work->lock);
-                        uint64_t begin = now_usec();
+                        uint64_t begin = now_usec(), moved = task->mover.moved;
                         r = step(work, task);
                         uint64_t usec = now_usec() - begin;
                         (void) pthread_mutex_lock(&work->lock);
                         task->job.busy_usec += usec;
+                        if (task->mover.moved > moved)
+                                pace(work, begin, task->mover.moved - moved);
                         task->job.total_pages = task->mover.total;
                         task->job.moved_pages = task->mover.moved;
                         task->job.failed_pages = task->mover.failed;
@@ -194,7 +215,7 @@ static void *run(void *userdata) {
 
 /* --- the main thread's side */
 
-int work_open(struct work **ret, int root, const struct mover_host *host) {
+int work_open(struct work **ret, int root, const struct mover_host *host, uint64_t rate) {
         _cleanup_free_ struct work *work = calloc(1, sizeof *work);
         sigset_t all, before;
 
@@ -202,7 +223,7 @@ int work_open(struct work **ret, int root, const struct mover_host *host) {
                 close(root);
                 return -ENOMEM;
         }
-        *work = (struct work) { .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER, .n_users = 2, .root = root, .host = host };
+        *work = (struct work) { .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER, .n_users = 2, .root = root, .host = host, .rate = rate };
         (void) sigfillset(&all);
         (void) pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the main thread's */
         int r = pthread_create(&work->thread, NULL, run, work);

@@ -24,8 +24,9 @@ struct work_report {
         struct memory memory;  /* if it could */
 };
 
-/* `root`: an open directory below which /proc is, taken. `host`: borrowed for ever. 0 or -errno; `root` is closed in any case. */
-int work_open(struct work **ret, int root, const struct mover_host *host);
+/* `root`: an open directory below which /proc is, taken. `host`: borrowed for ever. `rate`: bytes a second that are moved at most, all jobs together; 0: as fast as it goes. 0 or -errno;
+ * `root` is closed in any case. */
+int work_open(struct work **ret, int root, const struct mover_host *host, uint64_t rate);
 /* Ends the thread, which takes as long as what is in hand: a slice, or one read(2) of numa_maps. One that takes longer is left to end by itself. NULL is fine. */
 void work_close(struct work *work);
 

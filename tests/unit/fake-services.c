@@ -82,7 +82,7 @@ static int fake_open_path(struct iocore_context *context, const char *path, int 
 }
 
 static const char *fake_option(struct iocore_context *context, const char *key) {
-        return strcmp(key, "path") == 0 ? context->option_path : NULL;
+        return context->option && strcmp(key, context->option) == 0 ? context->option_value : NULL;
 }
 
 __attribute__((format(printf, 3, 4))) static void fake_log(struct iocore_context *context, int priority, const char *format, ...) {

@@ -32,7 +32,7 @@ struct fake_domain {
 
 struct iocore_context {
         char root[PATH_MAX];
-        const char *option_path; /* value of the option "path", or NULL */
+        const char *option, *option_value; /* the one that is set; or NULL */
         int n_cpus, cpus_per_node;
 
         struct iocore_worker *workers[FAKE_OBJECTS_MAX];

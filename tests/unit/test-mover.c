@@ -15,14 +15,14 @@
 #define BASE UINT64_C(0x10000000)
 #define PER_HUGE 512
 
-enum { THERE, ABSENT, PINNED, SHARED };
+enum { THERE, ABSENT, PINNED, SHARED, BUSY };
 
 static struct kernel {
         int node[PAGES_MAX];
         char kind[PAGES_MAX];
         bool huge;          /* PER_HUGE pages go together */
         size_t room;        /* pages that node 0 still takes */
-        uint64_t now, usec_per_page, usec_per_call;
+        uint64_t now, usec_per_page, usec_per_call, busy_until;
         unsigned n_calls, n_queries;
         long fails;         /* what each call that moves returns; 0: it works */
         uint64_t longest_call;
@@ -48,6 +48,8 @@ static int move_page(size_t page, int to, bool *busy) {
                 return *busy ? -EBUSY : 0;
         if (kernel.kind[page] == PINNED)
                 return 1;
+        if (kernel.kind[page] == BUSY && kernel.now < kernel.busy_until)
+                return -EBUSY;
         if (kernel.room < n)
                 return -ENOMEM;
         kernel.room -= n;
@@ -177,6 +179,23 @@ static void pinned_pages_are_counted_and_given_up(void **state) {
         assert_true(kernel.n_calls < 8192 / 8); /* a call for each would take for ever where a call takes a millisecond */
 }
 
+static void pages_that_are_busy_for_a_moment_are_tried_again(void **state) {
+        struct memory_range range = range_of(8192);
+        struct mover mover;
+        uint64_t longest;
+        (void) state;
+        set_up_kernel();
+        for (size_t i = 0; i < 8192; i += 100)
+                kernel.kind[i] = i % 200 == 0 ? BUSY : PINNED;
+        kernel.busy_until = 8192 * 10 / 2; /* half of the first pass */
+        assert_int_equal(run(&mover, &range, &longest), 0);
+        assert_int_equal(mover.failed, 41);
+        assert_int_equal(mover.moved, 8192 - 41);
+        assert_int_equal(mover.total, 8192);
+        for (size_t i = 0; i < 8192; i++)
+                assert_int_equal(kernel.node[i], kernel.kind[i] == PINNED ? 1 : 0);
+}
+
 static void a_huge_page_goes_whole_with_its_first_page(void **state) {
         struct memory_range range = range_of((size_t) 16 * PER_HUGE);
         struct mover mover;
@@ -249,6 +268,7 @@ int main(void) {
                 cmocka_unit_test(all_pages_go_and_none_that_is_absent_counts),
                 cmocka_unit_test(a_slice_is_no_longer_than_it_may_be_however_slow_pages_are),
                 cmocka_unit_test(pinned_pages_are_counted_and_given_up),
+                cmocka_unit_test(pages_that_are_busy_for_a_moment_are_tried_again),
                 cmocka_unit_test(a_huge_page_goes_whole_with_its_first_page),
                 cmocka_unit_test(huge_pages_of_a_pool_count_as_many_small_ones),
                 cmocka_unit_test(a_full_node_ends_it_with_what_fits_moved),

@@ -160,13 +160,9 @@ static void it_is_not_read_again_before_its_time(void **state) {
         add_domain(test, "vm", 100, 1);
         write_process(test->context, 100, 5000, "7f0000000000 default anon=1 N0=1 kernelpagesize_kB=4\n", "");
         read_domains(test);
-        for (int i = 0; i < 5; i++) {
+        for (int i = 0; i < 5; i++)
                 assert_int_equal(iocore_plugin.scan(test->plugin, false), 0);
-                (void) nanosleep(&(struct timespec) { .tv_nsec = 5000000 }, NULL); /* long enough for a thread that had something to do */
-                assert_int_equal(iocore_plugin.announced(test->plugin), 0);
-        }
-        assert_int_equal(test->context->n_memory_told, 1);
-        /* when somebody asks, at once */
+        /* when somebody asks, at once: and what a scan had asked for would be told before it */
         struct iocore_memory memory = { .pid = 100, .start = 5000, .domain = "vm", .n_cells = 1, .cell = -1, .node = IOCORE_NODE_UNKNOWN };
         char reason[IOCORE_REASON_MAX];
         assert_int_equal(iocore_plugin.memory_begin(test->plugin, &memory, 9, reason, sizeof reason), 0);
@@ -174,6 +170,7 @@ static void it_is_not_read_again_before_its_time(void **state) {
         while (test->context->job.state != IOCORE_JOB_DONE)
                 turn_until(test, &test->context->n_job_updates, test->context->n_job_updates + 1);
         assert_int_equal(test->context->job.id, 9);
+        assert_int_equal(test->context->n_memory_told, 2);
 }
 
 static void another_process_of_the_same_number_is_not_it(void **state) {
@@ -187,6 +184,21 @@ static void another_process_of_the_same_number_is_not_it(void **state) {
         memory.node = 7;
         assert_int_equal(iocore_plugin.memory_begin(test->plugin, &memory, 1, reason, sizeof reason), -EINVAL);
         assert_int_equal(iocore_plugin.job_cancel(test->plugin, 1), -ENOENT);
+}
+
+static void a_rate_that_is_none_is_refused(void **state) {
+        static const char *const wrong[] = { "", "0", "-1", "12 MiB", "99999999999999999999", "fast" };
+        struct test *test = *state;
+        char reason[IOCORE_REASON_MAX];
+        void *plugin;
+        needs_plugin(test);
+        test->context->option = "move-rate";
+        for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+                reason[0] = '\0';
+                test->context->option_value = wrong[i];
+                assert_int_equal(iocore_plugin.open(&fake_services, test->context, &plugin, reason, sizeof reason), -EINVAL);
+                assert_non_null(strstr(reason, "move-rate"));
+        }
 }
 
 static void a_cell_that_nothing_tells_is_not_moved_by_guess(void **state) {
@@ -232,6 +244,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(what_nothing_tells_the_cell_of_is_the_rest, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(it_is_not_read_again_before_its_time, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(another_process_of_the_same_number_is_not_it, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(a_rate_that_is_none_is_refused, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(a_cell_that_nothing_tells_is_not_moved_by_guess, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(so_many_wait_and_no_more, set_up, tear_down),
         };

@@ -395,10 +395,11 @@ static void a_configured_path_is_used_as_it_is(void **state) {
         char path[PATH_MAX + 64];
 
         snprintf(path, sizeof path, "%s/" CLASS, test->context->root);
-        test->context->option_path = path;
+        test->context->option = "path";
+        test->context->option_value = path;
         strcpy(test->context->root + strlen(test->context->root), "/nowhere");
         assert_int_equal(iocore_plugin.probe(&fake_services, test->context, test->reason, sizeof test->reason), 1);
-        test->context->option_path = "relative";
+        test->context->option_value = "relative";
         assert_int_equal(iocore_plugin.probe(&fake_services, test->context, test->reason, sizeof test->reason), 0);
         assert_non_null(strstr(test->reason, "absolute"));
         *strrchr(test->context->root, '/') = '\0';
