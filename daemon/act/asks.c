@@ -198,9 +198,13 @@ static int find_hand(const struct actor *actor, const struct ask *ask, struct ha
         return 0;
 }
 
+uint64_t ask_patience_usec(const char *kind) {
+        return strcmp(kind, "numatune.nodeset") == 0 ? ASK_PATIENCE_MEMORY_USEC : ASK_PATIENCE_USEC;
+}
+
 /* Told once as refused, so that an administrator hears of a libvirtd that hangs; asked on all the same, as what was once asked for may be done later. */
 static void tell_late(struct actor *actor, struct ask *ask) {
-        if (!ask->wanted || !actor->reservation || ask->told_late || actor->host->now_usec - ask->since_usec < ASK_PATIENCE_USEC)
+        if (!ask->wanted || !actor->reservation || ask->told_late || actor->host->now_usec - ask->since_usec < ask_patience_usec(ask->kind))
                 return;
         ask->told_late = true;
         want_answered(actor, ask->kind, ask->object, ask->value, -ETIMEDOUT, false);

@@ -12,7 +12,13 @@
 struct asks;
 
 /* So long a knob may take before whoever waits for it gives up. A libvirtd that works answers in milliseconds, one that starts again is back after some seconds. */
-#define ASK_PATIENCE_USEC 30000000u
+#define ASK_PATIENCE_USEC UINT64_C(30000000)
+/* Memory that was bound to nodes is moved there before the kernel returns (cpuset.mems, kernel/cgroup/cpuset.c cpuset_migrate_mm()): a domain of 1 TiB takes minutes, and to give up in the
+ * middle would leave its vCPUs on one node and its memory on another. */
+#define ASK_PATIENCE_MEMORY_USEC UINT64_C(1800000000)
+
+/* By the kind of the knob. */
+uint64_t ask_patience_usec(const char *kind);
 
 /* 0 or -ENOMEM. */
 int asks_new(struct asks **ret);

@@ -77,8 +77,15 @@ void transaction_wait_for(struct transaction *run, size_t step) {
 
 /* --- going on */
 
+/* By the most patient of those that are waited for. */
 static bool is_late(const struct transaction *run) {
-        return run->actor->host->now_usec - run->progress_usec >= ASK_PATIENCE_USEC;
+        uint64_t patience = 0;
+        for (size_t i = 0; i < run->decision->n_steps; i++) {
+                const struct undo *undo = run->undos + i;
+                if ((undo->asked || undo->undo_asked) && ask_patience_usec(undo->kind) > patience)
+                        patience = ask_patience_usec(undo->kind);
+        }
+        return run->actor->host->now_usec - run->progress_usec >= patience;
 }
 
 static void fail_step(struct transaction *run, size_t i, int error) {

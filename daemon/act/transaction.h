@@ -46,7 +46,7 @@ int transaction_run(struct actor *actor, struct decision *decision);
 
 /*
  * A decision all of whose steps are STEP_KNOB_SET may stay open while knobs have not answered (-EINPROGRESS): its steps are all asked for, then all awaited. A step that fails, or
- * does not answer for ASK_PATIENCE_USEC after the answer before, undoes those that were done as soon as the others have answered; undoing may take as long again. What does not
+ * does not answer for ask_patience_usec() after the answer before, undoes those that were done as soon as the others have answered; undoing may take as long again. What does not
  * answer even then is asked for on and stays in the journal until it does.
  */
 struct transaction;

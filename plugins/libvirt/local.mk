@@ -8,7 +8,8 @@ libdomain_xml_la_SOURCES = plugins/libvirt/description.h plugins/libvirt/descrip
 libdomain_xml_la_CFLAGS = $(AM_CFLAGS) $(XML_CFLAGS)
 libdomain_xml_la_LIBADD = libplugin-common.la $(XML_LIBS) $(HWLOC_LIBS)
 liblibvirt_plugin_la_SOURCES = plugins/libvirt/picture.h plugins/libvirt/libvirt.c plugins/libvirt/picture.c plugins/libvirt/publish.c plugins/libvirt/pins.c \
-	plugins/libvirt/knobs.c plugins/libvirt/reserve.c plugins/libvirt/talk.h plugins/libvirt/talk-private.h plugins/libvirt/talk.c plugins/libvirt/requests.c plugins/libvirt/talker.c \
+	plugins/libvirt/knobs.c plugins/libvirt/reserve.c plugins/libvirt/talk.h plugins/libvirt/talk-private.h plugins/libvirt/talk.c plugins/libvirt/looks.c \
+	plugins/libvirt/requests.c plugins/libvirt/talker.c \
 	plugins/libvirt/hand.c plugins/libvirt/events.c plugins/libvirt/loop.c
 liblibvirt_plugin_la_CFLAGS = $(AM_CFLAGS) $(LIBVIRT_CFLAGS)
 # What links it adds $(LIBVIRT_LDFLAGS).

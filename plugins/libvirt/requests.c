@@ -10,6 +10,8 @@
 
 /* How long an answer may take: beyond what a libvirt that is well needs, and not for ever. */
 #define ANSWER_USEC (10 * 1000 * 1000ULL)
+/* The kernel moves all memory of the domain before it answers; the daemon gives up before that. */
+#define ANSWER_NODESET_USEC (2 * 3600 * 1000 * 1000ULL)
 /* An answer that nobody fetches is soon no more than what once was. */
 #define FORGET_USEC (5 * 1000 * 1000ULL)
 
@@ -141,7 +143,7 @@ static int ask(struct talk *talk, const struct question *question, uint64_t unti
                 drop(talk, request);
                 return r;
         }
-        if (until == 0 && now - request->asked_usec < ANSWER_USEC)
+        if (until == 0 && now - request->asked_usec < (question->kind == ASK_NODESET ? ANSWER_NODESET_USEC : ANSWER_USEC))
                 return -EINPROGRESS;
         if (request->stage == STAGE_QUEUED)
                 drop(talk, request);
@@ -184,15 +186,23 @@ bool talk_is_abandoned(struct talk *talk, const struct question *question, char 
         return found;
 }
 
-/* One hand for a domain: a hypervisor that hangs holds one, and what is asked of one domain is done in order. */
+/* Does the answer take as long as QEMU, or as the kernel with all memory of the domain, likes? libvirt ends its own waiting for all else after half a minute. */
+static bool may_take_for_ever(const struct request *request) {
+        return request->question.kind == ASK_IOTHREADS || request->question.kind == ASK_IOTHREAD_POLL || request->question.kind == ASK_NODESET;
+}
+
+/* One hand for a domain: what is asked of one domain is done in order. And one that is kept for what does not take for ever, however many hypervisors hang. */
 struct request *next_request(struct talk *talk) {
         const struct request *busy[HANDS];
-        size_t n_busy = 0;
+        size_t n_busy = 0, n_long = 0;
 
-        for (struct request *request = talk->requests; request; request = request->next) {
-                bool waits = false;
-                if (request->stage == STAGE_ASKED && n_busy < HANDS)
+        for (const struct request *request = talk->requests; request && n_busy < HANDS; request = request->next)
+                if (request->stage == STAGE_ASKED) {
                         busy[n_busy++] = request;
+                        n_long += may_take_for_ever(request);
+                }
+        for (struct request *request = talk->requests; request; request = request->next) {
+                bool waits = n_long >= HANDS - 1 && may_take_for_ever(request);
                 if (request->stage != STAGE_QUEUED)
                         continue;
                 for (size_t i = 0; i < n_busy; i++)

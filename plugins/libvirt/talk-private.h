@@ -27,6 +27,19 @@ struct request {
 /* libvirt's daemons take five calls of one client at a time (max_client_requests); one is for the talker, and one for keeping the connection alive. */
 enum { HANDS = 3 };
 
+/* A guest makes events as often as it likes (it reboots, its agent comes and goes): so often in a second its domain is looked at because of them, at most. */
+#define LOOKS_PER_SECOND 10
+/* So much may wait for the main thread; of what a guest can make no more is kept then, and all domains are looked at anew. */
+#define NEWS_MAX 10000
+
+/* A domain that is to be looked at, or was in the last second. */
+struct look {
+        char uuid[UUID_SIZE];
+        bool wanted;
+        unsigned n; /* looks since */
+        uint64_t since_usec;
+};
+
 /* A thread that calls libvirt: since when it waits for an answer, 0: it does not. */
 struct caller {
         pthread_t thread;
@@ -55,12 +68,13 @@ struct talk {
         uint64_t serial;        /* of the last event or answer */
 
         struct news *first_news, **end_of_news;
+        size_t n_news;
         struct request *requests, **end_of_requests; /* the oldest first */
         void *awaited;       /* tree: those that somebody waits for, by what they are about */
         size_t n_abandoned;  /* the others */
         uint64_t next_forget_usec;
-        char (*to_look)[UUID_SIZE]; /* domains to be looked at */
-        size_t n_to_look, n_to_look_allocated;
+        struct look *looks; /* in the order in which they were wanted first */
+        size_t n_looks, n_looks_allocated;
         uint64_t next_resync_usec;
 };
 
@@ -72,6 +86,9 @@ void talk_pause(struct talk *talk, uint64_t until);
 bool talk_stops(struct talk *talk);
 /* The last of them frees. */
 void talk_unref(struct talk *talk);
+
+/* With the lock. A domain that is to be looked at now, and no longer wanted then; false: none is, and *ret_next is when one will be (UINT64_MAX: never). */
+bool looks_take(struct talk *talk, char *ret_uuid, uint64_t *ret_next);
 
 /* With the lock. The oldest that can be asked now; NULL: none. */
 struct request *next_request(struct talk *talk);

@@ -76,8 +76,15 @@ void talk_tell(struct talk *talk, struct news *news) {
         if (!news)
                 return;
         talk_lock(talk);
+        if (talk->n_news >= NEWS_MAX && (news->kind == NEWS_EVENT || news->kind == NEWS_MEMORY)) {
+                talk->next_resync_usec = 0;
+                talk_unlock(talk);
+                news_free(news);
+                return;
+        }
         *talk->end_of_news = news;
         talk->end_of_news = &news->next;
+        talk->n_news++;
         talk_unlock(talk);
         atomic_store(&talk->news_waits, true);
 }
@@ -91,6 +98,7 @@ struct news *talk_take_news(struct talk *talk) {
         talk_lock(talk);
         struct news *news = TAKE_PTR(talk->first_news);
         talk->end_of_news = &talk->first_news;
+        talk->n_news = 0;
         talk_unlock(talk);
         return news;
 }
@@ -98,29 +106,6 @@ struct news *talk_take_news(struct talk *talk) {
 void talk_status(struct talk *talk, struct talk_status *ret) {
         talk_lock(talk);
         *ret = talk->status;
-        talk_unlock(talk);
-}
-
-void talk_look(struct talk *talk, const char *uuid) {
-        talk_lock(talk);
-        for (size_t i = 0; i < talk->n_to_look; i++)
-                if (strcmp(talk->to_look[i], uuid) == 0) {
-                        talk_unlock(talk);
-                        return;
-                }
-        if (talk->n_to_look == talk->n_to_look_allocated) {
-                size_t n = talk->n_to_look_allocated ? talk->n_to_look_allocated * 2 : 16;
-                char (*larger)[UUID_SIZE] = reallocarray(talk->to_look, n, sizeof *larger);
-                if (!larger) {
-                        talk->next_resync_usec = 0; /* all are looked at then */
-                        talk_unlock(talk);
-                        return;
-                }
-                talk->to_look = larger;
-                talk->n_to_look_allocated = n;
-        }
-        snprintf(talk->to_look[talk->n_to_look++], UUID_SIZE, "%s", uuid);
-        pthread_cond_broadcast(&talk->changed);
         talk_unlock(talk);
 }
 
@@ -134,7 +119,7 @@ static void destroy(struct talk *talk) {
         closep(&talk->root);
         pthread_cond_destroy(&talk->changed);
         pthread_mutex_destroy(&talk->lock);
-        free(talk->to_look);
+        free(talk->looks);
         free(talk->uri);
         free(talk);
 }

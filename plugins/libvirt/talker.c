@@ -311,7 +311,7 @@ static void set_connected(struct talk *talk, virConnectPtr connection, bool writ
 static void set_away(struct talk *talk, const char *trouble) {
         talk_lock(talk);
         talk->connection = NULL;
-        talk->n_to_look = 0; /* all will be looked at */
+        talk->n_looks = 0; /* all will be looked at */
         talk->status.connected = talk->status.writable = talk->status.listed = talk->status.answers = false;
         if (trouble)
                 snprintf(talk->status.trouble, sizeof talk->status.trouble, "%s", trouble);
@@ -363,29 +363,19 @@ static void connect_now(struct talker *talker) {
 
 /* --- the thread */
 
-/* True: there is a domain to be looked at. */
-static bool take_one(struct talk *talk, char *ret_uuid) {
-        bool found = talk->n_to_look > 0;
-
-        if (found) {
-                memcpy(ret_uuid, talk->to_look[0], UUID_SIZE);
-                memmove(talk->to_look, talk->to_look + 1, --talk->n_to_look * sizeof *talk->to_look);
-        }
-        return found;
-}
-
 /* One thing after the other; then waits for the next. */
 static void turn(struct talker *talker) {
         struct talk *talk = talker->talk;
         char uuid[UUID_SIZE];
+        uint64_t next_look = UINT64_MAX;
 
         talk_lock(talk);
         bool lost = talker->connection && talk->lost;
-        bool one = talker->connection && !lost && take_one(talk, uuid);
+        bool one = talker->connection && !lost && looks_take(talk, uuid, &next_look);
         uint64_t next = talker->connection ? talk->next_resync_usec : talker->next_attempt_usec;
         bool due = !lost && !one && talk_now() >= next;
         if (!lost && !one && !due && !talk->stop)
-                talk_pause(talk, next);
+                talk_pause(talk, next_look < next ? next_look : next);
         talk_unlock(talk);
 
         call_begin(&talk->talker);

@@ -5,7 +5,7 @@
 tap_count=0
 tap_failed=0
 
-# ok STATUS DESCRIPTION: passes when STATUS is 0.   some_command; ok $? "what holds"
+# ok STATUS DESCRIPTION: passes when STATUS is 0, and returns it.   some_command; ok $? "what holds" || diag "$(what_was_seen)"
 ok() {
   tap_count=$((tap_count + 1))
   if [ "$1" -eq 0 ]; then
@@ -14,11 +14,12 @@ ok() {
     tap_failed=$((tap_failed + 1))
     printf 'not ok %d - %s\n' "$tap_count" "$2"
   fi
+  return "$1"
 }
 
 # is GOT WANTED DESCRIPTION
 is() {
-  if [ "$1" = "$2" ]; then ok 0 "$3"; else ok 1 "$3"; diag "got:    $1"; diag "wanted: $2"; fi
+  if [ "$1" = "$2" ]; then ok 0 "$3"; else ok 1 "$3" || :; diag "got:    $1"; diag "wanted: $2"; fi
 }
 
 # holds DESCRIPTION COMMAND...: passes when the command succeeds; shows its output when it does not.
@@ -26,8 +27,7 @@ holds() {
   local description=$1 output status
   shift
   output=$("$@" 2>&1); status=$?
-  ok $status "$description"
-  [ $status -eq 0 ] || diag "$output"
+  ok $status "$description" || diag "$output"
 }
 
 # skip DESCRIPTION REASON

@@ -138,9 +138,9 @@ static int reserve(void *state, iocore_want want, void *userdata) {
         return daemon->wanted ? want(userdata, "slow.value", "s.0", daemon->wanted) : 0;
 }
 
-static const struct iocore_knob knobs[] = { { "slow.value", "", get_slow, set_slow } };
+static const struct iocore_knob knobs[] = { { "slow.value", "", get_slow, set_slow }, { "numatune.nodeset", "", get_slow, set_slow } };
 static const struct iocore_plugin plugin = {
-        .abi = IOCORE_PLUGIN_ABI, .size = sizeof plugin, .name = "slow", .knobs = knobs, .n_knobs = 1, .reserve = reserve,
+        .abi = IOCORE_PLUGIN_ABI, .size = sizeof plugin, .name = "slow", .knobs = knobs, .n_knobs = 2, .reserve = reserve,
 };
 
 static void on_refused(void *userdata, const char *kind, const char *object, const char *value, int error, bool unannounced) {
@@ -340,6 +340,27 @@ static void one_that_never_answers_is_given_up_after_half_a_minute(void **state)
         assert_non_null(strstr(fixture->decision.text, "no answer in time; 1 earlier step was undone"));
         assert_values(fixture, "aaaaa");
         assert_int_equal(n_entries(fixture), 0);
+}
+
+static void memory_that_is_on_its_way_is_waited_for(void **state) {
+        struct fixture *fixture = *state;
+        fixture->remote->ticks = 1;
+        assert_int_equal(begin(fixture, "a", 3), 0);
+        strcpy(fixture->steps[2].knob, "numatune.nodeset");
+        for (unsigned i = 0; i < 3; i++)
+                strcpy(fixture->steps[i].value, "b");
+        fixture->decision.verdict = VERDICT_PLANNED;
+        fixture->transaction = transaction_free(fixture->transaction);
+        assert_int_equal(transaction_begin(&fixture->daemon->actor, &fixture->decision, &fixture->transaction), -EINPROGRESS);
+        assert_int_equal(epochs(fixture, 2), -EINPROGRESS);
+        assert_values(fixture, "bbaaa");
+        fixture->remote->hangs = true;
+        assert_int_equal(epochs(fixture, 10 * ASK_PATIENCE_USEC / EPOCH), -EINPROGRESS);
+        assert_values(fixture, "bbaaa"); /* the vCPUs stay where the memory goes */
+        fixture->remote->hangs = false;
+        assert_int_equal(epochs(fixture, 3), 0);
+        assert_values(fixture, "bbbaa");
+        assert_int_equal(fixture->remote->n_asked, 3);
 }
 
 static void what_cannot_even_be_undone_in_time_is_undone_when_it_answers(void **state) {
@@ -656,6 +677,7 @@ int main(void) {
                 TEST(a_failure_undoes_what_was_done_when_the_others_have_answered),
                 TEST(one_that_vanishes_fails_and_the_others_are_undone),
                 TEST(one_that_never_answers_is_given_up_after_half_a_minute),
+                TEST(memory_that_is_on_its_way_is_waited_for),
                 TEST(what_cannot_even_be_undone_in_time_is_undone_when_it_answers),
                 TEST(while_one_is_under_way_nothing_else_is_set_there),
                 TEST(steps_of_other_kinds_do_not_wait),
