@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "daemon/cleanup.h"
 #include "iocorectl.h"
@@ -83,25 +84,40 @@ int client_error(struct client *client, const sd_bus_error *error, int r) {
         return is_unreachable(error, r) ? EXIT_UNREACHABLE : EXIT_REFUSED;
 }
 
+/* An iocored that is asked for too much at a time, or has only just started, says so and means: in an epoch or two. */
+#define BUSY_TRIES 50
+#define BUSY_PAUSE_NSEC 100000000
+
+static int call_once(struct client *client, const char *member, sd_bus_message **ret, sd_bus_error *error, const char *types, va_list arguments) {
+        _cleanup_(message_freep) sd_bus_message *message = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_call(client->bus, &message, IOCORE_BUS_NAME, IOCORE_BUS_ROOT, IOCORE_BUS_MANAGER, member);
+        if (r >= 0)
+                r = sd_bus_message_appendv(message, types, arguments);
+        return r < 0 ? r : sd_bus_call(client->bus, message, 0, error, ret);
+}
+
 int client_call(struct client *client, const char *member, sd_bus_message **ret, const char *types, ...) {
-        _cleanup_(message_freep) sd_bus_message *message = NULL, *reply = NULL;
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_(message_freep) sd_bus_message *reply = NULL;
         va_list arguments;
         int status, r;
 
         status = client_connect(client);
         if (status != EXIT_OK)
                 return status;
-        r = sd_bus_message_new_method_call(client->bus, &message, IOCORE_BUS_NAME, IOCORE_BUS_ROOT, IOCORE_BUS_MANAGER, member);
-        if (r >= 0) {
+        for (unsigned tries = 1;; tries++) {
+                _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+
                 va_start(arguments, types);
-                r = sd_bus_message_appendv(message, types, arguments);
+                r = call_once(client, member, &reply, &error, types, arguments);
                 va_end(arguments);
+                if (r >= 0)
+                        break;
+                if (tries == BUSY_TRIES || !sd_bus_error_has_name(&error, "org.iocore1.Error.Busy"))
+                        return client_error(client, &error, r);
+                (void) nanosleep(&(struct timespec){.tv_nsec = BUSY_PAUSE_NSEC}, NULL);
         }
-        if (r >= 0)
-                r = sd_bus_call(client->bus, message, 0, &error, &reply);
-        if (r < 0)
-                return client_error(client, &error, r);
         if (ret)
                 *ret = TAKE_PTR(reply);
         return EXIT_OK;

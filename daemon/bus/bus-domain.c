@@ -6,37 +6,17 @@
 #include <string.h>
 
 #include "bus-methods.h"
+#include "bus-properties.h"
 #include "daemon/cleanup.h"
+#include "daemon/clock.h"
 #include "daemon/log.h"
 #include "daemon/plan/placement.h"
-
-#define GETTER(name)                                                                                                                       \
-        static int name(sd_bus *connection, const char *path, const char *interface, const char *property, sd_bus_message *reply,          \
-                        void *userdata, sd_bus_error *error)
-#define UNUSED_GETTER_ARGUMENTS (void) connection, (void) path, (void) interface, (void) property, (void) error
 
 const char *bus_wish_to_string(enum iocore_wish wish) {
         return wish == IOCORE_WISH_AUTO ? "auto" : wish == IOCORE_WISH_MANUAL ? "manual" : "";
 }
 
 /* ---- properties */
-
-GETTER(get_string) {
-        struct bus_text text;
-
-        UNUSED_GETTER_ARGUMENTS;
-        return sd_bus_message_append_basic(reply, 's', bus_text(&text, userdata));
-}
-
-GETTER(get_bool) {
-        UNUSED_GETTER_ARGUMENTS;
-        return sd_bus_message_append(reply, "b", (int) *(const bool *) userdata);
-}
-
-GETTER(get_pid) {
-        UNUSED_GETTER_ARGUMENTS;
-        return sd_bus_message_append(reply, "i", (int) *(const pid_t *) userdata);
-}
 
 GETTER(get_state) {
         UNUSED_GETTER_ARGUMENTS;
@@ -49,7 +29,7 @@ GETTER(get_wish) {
 }
 
 GETTER(get_units) {
-        const struct host *host = engine_host(((struct bus *) sd_bus_slot_get_userdata(sd_bus_get_current_slot(connection)))->engine);
+        const struct host *host = bus_current_host(connection);
         const struct domain *domain = userdata;
         int r;
 
@@ -99,7 +79,7 @@ static int append_memory(const struct host *host, sd_bus_message *reply, const s
 }
 
 GETTER(get_cells) {
-        const struct host *host = engine_host(((struct bus *) sd_bus_slot_get_userdata(sd_bus_get_current_slot(connection)))->engine);
+        const struct host *host = bus_current_host(connection);
         const struct domain *domain = userdata;
         int r;
 
@@ -145,21 +125,21 @@ GETTER(get_emulator_cpus) {
 
 const sd_bus_vtable bus_domain_vtable[] = {
         SD_BUS_VTABLE_START(0),
-        SD_BUS_PROPERTY("Name", "s", get_string, offsetof(struct domain, pub.id), SD_BUS_VTABLE_PROPERTY_CONST),
-        SD_BUS_PROPERTY("UUID", "s", get_string, offsetof(struct domain, pub.uuid), 0),
+        SD_BUS_PROPERTY("Name", "s", bus_get_string, offsetof(struct domain, pub.id), SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("UUID", "s", bus_get_string, offsetof(struct domain, pub.uuid), 0),
         SD_BUS_PROPERTY("State", "s", get_state, offsetof(struct domain, pub.state), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_PROPERTY("Stale", "b", get_bool, offsetof(struct domain, pub.stale), 0),
+        SD_BUS_PROPERTY("Stale", "b", bus_get_bool, offsetof(struct domain, pub.stale), 0),
         SD_BUS_PROPERTY("Node", "i", NULL, offsetof(struct domain, pub.node), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("VCPUs", "u", NULL, offsetof(struct domain, pub.n_vcpus), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_PROPERTY("Pid", "i", get_pid, offsetof(struct domain, pub.pid), 0),
+        SD_BUS_PROPERTY("Pid", "i", bus_get_pid, offsetof(struct domain, pub.pid), 0),
         SD_BUS_PROPERTY("Policy", "s", get_wish, offsetof(struct domain, pub.wish), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_PROPERTY("Class", "s", get_string, offsetof(struct domain, pub.class), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Class", "s", bus_get_string, offsetof(struct domain, pub.class), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Weight", "u", NULL, offsetof(struct domain, pub.weight), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_PROPERTY("ShareWithin", "s", get_string, offsetof(struct domain, pub.share_within), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_PROPERTY("Pinned", "b", get_bool, offsetof(struct domain, pub.pinned), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_PROPERTY("Bound", "b", get_bool, offsetof(struct domain, pub.bound), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("ShareWithin", "s", bus_get_string, offsetof(struct domain, pub.share_within), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Pinned", "b", bus_get_bool, offsetof(struct domain, pub.pinned), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Bound", "b", bus_get_bool, offsetof(struct domain, pub.bound), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("MemoryKiB", "t", NULL, offsetof(struct domain, pub.memory_kib), 0),
-        SD_BUS_PROPERTY("Backing", "s", get_string, offsetof(struct domain, pub.backing), 0),
+        SD_BUS_PROPERTY("Backing", "s", bus_get_string, offsetof(struct domain, pub.backing), 0),
         SD_BUS_PROPERTY("EmulatorCPUs", "s", get_emulator_cpus, 0, 0),
         SD_BUS_PROPERTY("VCPUThreads", "a(uiibs)", get_vcpu_threads, 0, SD_BUS_VTABLE_PROPERTY_EXPLICIT),
         SD_BUS_PROPERTY("IOThreads", "a(uibst)", get_iothreads, 0, SD_BUS_VTABLE_PROPERTY_EXPLICIT),
@@ -231,6 +211,18 @@ static void on_answer(void *userdata, int result, const char *reason) {
 
 /* ---- advice */
 
+/* Anybody may ask, and each answer takes a look at the whole host: so much time in an epoch, on top of one answer. */
+#define ADVICE_USEC 5000
+
+static bool may_advise(struct bus *bus) {
+        uint64_t epoch = engine_host(bus->engine)->epoch;
+        if (bus->advised_epoch != epoch) {
+                bus->advised_epoch = epoch;
+                bus->advised_usec = 0;
+        }
+        return bus->advised_usec < ADVICE_USEC;
+}
+
 BUS_METHOD(bus_method_advise) {
         struct bus *bus = userdata;
         const struct host *host = engine_host(bus->engine);
@@ -246,6 +238,9 @@ BUS_METHOD(bus_method_advise) {
         const struct domain *domain = host_domain(host, name);
         if (!domain)
                 return sd_bus_error_set(error, BUS_ERROR_NO_SUCH_OBJECT, "There is no such domain");
+        if (!may_advise(bus))
+                return sd_bus_error_set(error, BUS_ERROR_BUSY, "Advice was asked for too often in this epoch: ask again a moment later");
+        uint64_t begin = monotonic_usec();
         placement_rules_init(&wanted);
         wanted.use_isolated = rules->vcpus_on_isolated;
         wanted.banned_cpus = rules->banned_cpus;
@@ -253,6 +248,7 @@ BUS_METHOD(bus_method_advise) {
         r = placement_new(&placement, host, &wanted);
         if (r == 0)
                 r = placement_advise(placement, domain, &text);
+        bus->advised_usec += monotonic_usec() - begin;
         return r < 0 ? r : sd_bus_reply_method_return(message, "s", text ? text : "");
 }
 

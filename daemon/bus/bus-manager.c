@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bus-methods.h"
+#include "bus-properties.h"
 #include "daemon/cleanup.h"
 #include "daemon/log.h"
 
@@ -221,11 +222,6 @@ static BUS_METHOD(method_get_state) {
 }
 
 /* ---- properties */
-
-#define GETTER(name)                                                                                                                       \
-        static int name(sd_bus *connection, const char *path, const char *interface, const char *property, sd_bus_message *reply,          \
-                        void *userdata, sd_bus_error *error)
-#define UNUSED_GETTER_ARGUMENTS (void) connection, (void) path, (void) interface, (void) property, (void) error
 
 GETTER(get_version) {
         UNUSED_GETTER_ARGUMENTS, (void) userdata;

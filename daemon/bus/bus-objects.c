@@ -4,39 +4,32 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "bus-internal.h"
+#include "bus-properties.h"
 #include "daemon/cleanup.h"
 
-/* The model belongs to the bus object, which is the userdata of each vtable's slot; a getter's own userdata points at the object's member.
- */
 static struct bus *current_bus(sd_bus *connection) {
         return sd_bus_slot_get_userdata(sd_bus_get_current_slot(connection));
 }
 
-static const struct host *current_host(sd_bus *connection) {
+const struct host *bus_current_host(sd_bus *connection) {
         return engine_host(current_bus(connection)->engine);
 }
 
-#define GETTER(name)                                                                                                                       \
-        static int name(sd_bus *connection, const char *path, const char *interface, const char *property, sd_bus_message *reply,          \
-                        void *userdata, sd_bus_error *error)
-#define UNUSED_GETTER_ARGUMENTS (void) connection, (void) path, (void) interface, (void) property, (void) error
-
 /* ---- getters of one member */
 
-GETTER(get_string) {
+BUS_GETTER(bus_get_string) {
         struct bus_text text;
 
         UNUSED_GETTER_ARGUMENTS;
         return sd_bus_message_append_basic(reply, 's', bus_text(&text, userdata));
 }
 
-GETTER(get_bool) {
+BUS_GETTER(bus_get_bool) {
         UNUSED_GETTER_ARGUMENTS;
         return sd_bus_message_append(reply, "b", (int) *(const bool *) userdata);
 }
 
-GETTER(get_pid) {
+BUS_GETTER(bus_get_pid) {
         UNUSED_GETTER_ARGUMENTS;
         return sd_bus_message_append(reply, "i", (int) *(const pid_t *) userdata);
 }
@@ -89,7 +82,7 @@ GETTER(get_device_reference) {
 typedef bool (*unit_filter)(const struct unit *unit, const void *of);
 
 static int append_units(sd_bus *connection, sd_bus_message *reply, unit_filter filter, const void *of) {
-        const struct host *host = current_host(connection);
+        const struct host *host = bus_current_host(connection);
         int r;
 
         r = sd_bus_message_open_container(reply, 'a', "(so)");
@@ -121,7 +114,7 @@ GETTER(get_device_units) {
         return append_units(connection, reply, unit_is_of_device, userdata);
 }
 GETTER(get_device_queues) {
-        const struct host *host = current_host(connection);
+        const struct host *host = bus_current_host(connection);
         const struct device *device = userdata;
         int r;
 
@@ -135,13 +128,13 @@ GETTER(get_device_queues) {
 
 GETTER(get_device_pairs) {
         UNUSED_GETTER_ARGUMENTS;
-        return sd_bus_message_append(reply, "u", (unsigned) bus_device_pairs(current_host(connection), userdata));
+        return sd_bus_message_append(reply, "u", (unsigned) bus_device_pairs(bus_current_host(connection), userdata));
 }
 
 /* ---- workers: whom one serves is known by its unit, where it executes just one */
 
 GETTER(get_worker_text) {
-        const struct unit *unit = bus_worker_unit(current_host(connection), userdata);
+        const struct unit *unit = bus_worker_unit(bus_current_host(connection), userdata);
         const struct iocore_device *device = unit ? unit->pub.device : NULL;
         struct bus_text clean;
         const char *text = "";
@@ -159,14 +152,14 @@ GETTER(get_worker_text) {
 }
 
 GETTER(get_worker_queue_pair) {
-        const struct unit *unit = bus_worker_unit(current_host(connection), userdata);
+        const struct unit *unit = bus_worker_unit(bus_current_host(connection), userdata);
 
         UNUSED_GETTER_ARGUMENTS;
         return sd_bus_message_append(reply, "i", unit ? unit->pub.queue_pair : -1);
 }
 
 GETTER(get_worker_owner) {
-        const struct unit *unit = bus_worker_unit(current_host(connection), userdata);
+        const struct unit *unit = bus_worker_unit(bus_current_host(connection), userdata);
 
         UNUSED_GETTER_ARGUMENTS;
         return sd_bus_message_append(reply, "i", unit ? (int) unit->pub.owner : -1);
@@ -216,8 +209,8 @@ static const sd_bus_vtable core_vtable[] = {
         SD_BUS_PROPERTY("LastLevelCache", "i", get_core_topology, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("Online", "b", get_core_online, 0, 0),
         SD_BUS_PROPERTY("Isolated", "b", get_core_isolated, 0, 0),
-        SD_BUS_PROPERTY("IOCore", "b", get_bool, offsetof(struct cpu, io_core), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_PROPERTY("Ours", "b", get_bool, offsetof(struct cpu, io_core_ours), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("IOCore", "b", bus_get_bool, offsetof(struct cpu, io_core), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Ours", "b", bus_get_bool, offsetof(struct cpu, io_core_ours), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Worker", "(so)", get_worker_reference, offsetof(struct cpu, worker), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Units", "a(so)", get_core_units, 0, SD_BUS_VTABLE_PROPERTY_EXPLICIT),
         SD_BUS_PROPERTY("BusyShare", "d", get_core_busy, 0, 0),
@@ -229,12 +222,12 @@ static const sd_bus_vtable core_vtable[] = {
 
 static const sd_bus_vtable worker_vtable[] = {
         SD_BUS_VTABLE_START(0),
-        SD_BUS_PROPERTY("Id", "s", get_string, offsetof(struct worker, pub.id), SD_BUS_VTABLE_PROPERTY_CONST),
-        SD_BUS_PROPERTY("Pid", "i", get_pid, offsetof(struct worker, pub.pid), 0),
+        SD_BUS_PROPERTY("Id", "s", bus_get_string, offsetof(struct worker, pub.id), SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Pid", "i", bus_get_pid, offsetof(struct worker, pub.pid), 0),
         SD_BUS_PROPERTY("Cpu", "i", NULL, offsetof(struct worker, pub.cpu), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_PROPERTY("Locked", "b", get_bool, offsetof(struct worker, pub.locked), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_PROPERTY("Shared", "b", get_bool, offsetof(struct worker, pub.shared), 0),
-        SD_BUS_PROPERTY("Default", "b", get_bool, offsetof(struct worker, pub.is_default), 0),
+        SD_BUS_PROPERTY("Locked", "b", bus_get_bool, offsetof(struct worker, pub.locked), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Shared", "b", bus_get_bool, offsetof(struct worker, pub.shared), 0),
+        SD_BUS_PROPERTY("Default", "b", bus_get_bool, offsetof(struct worker, pub.is_default), 0),
         SD_BUS_PROPERTY("State", "s", get_object_state, offsetof(struct worker, state), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Kind", "s", get_worker_text, 0, 0),
         SD_BUS_PROPERTY("Backend", "s", get_worker_text, 0, 0),
@@ -259,18 +252,18 @@ GETTER(get_unit_domain) {
 
 static const sd_bus_vtable unit_vtable[] = {
         SD_BUS_VTABLE_START(0),
-        SD_BUS_PROPERTY("Id", "s", get_string, offsetof(struct unit, pub.id), SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Id", "s", bus_get_string, offsetof(struct unit, pub.id), SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("Domain", "s", get_unit_domain, 0, 0),
         SD_BUS_PROPERTY("Device", "(so)", get_device_reference, offsetof(struct unit, pub.device), 0),
         SD_BUS_PROPERTY("QueuePair", "i", NULL, offsetof(struct unit, pub.queue_pair), 0),
-        SD_BUS_PROPERTY("Unidentified", "s", get_string, offsetof(struct unit, pub.unidentified), 0),
+        SD_BUS_PROPERTY("Unidentified", "s", bus_get_string, offsetof(struct unit, pub.unidentified), 0),
         SD_BUS_PROPERTY("Worker", "(so)", get_unit_worker, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Core", "i", NULL, offsetof(struct unit, core), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Node", "i", NULL, offsetof(struct unit, pub.node), 0),
-        SD_BUS_PROPERTY("Owner", "i", get_pid, offsetof(struct unit, pub.owner), 0),
+        SD_BUS_PROPERTY("Owner", "i", bus_get_pid, offsetof(struct unit, pub.owner), 0),
         SD_BUS_PROPERTY("State", "s", get_unit_state, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_PROPERTY("Blocked", "b", get_bool, offsetof(struct unit, pub.blocked), 0),
-        SD_BUS_PROPERTY("RatesValid", "b", get_bool, offsetof(struct unit, rates_valid), 0),
+        SD_BUS_PROPERTY("Blocked", "b", bus_get_bool, offsetof(struct unit, pub.blocked), 0),
+        SD_BUS_PROPERTY("RatesValid", "b", bus_get_bool, offsetof(struct unit, rates_valid), 0),
         SD_BUS_PROPERTY("Load", "d", NULL, offsetof(struct unit, load), 0),
         SD_BUS_PROPERTY("LoadAverage", "d", NULL, offsetof(struct unit, load_average), 0),
         SD_BUS_PROPERTY("BytesPerSecond", "d", NULL, offsetof(struct unit, bytes_per_second), 0),
@@ -280,10 +273,10 @@ static const sd_bus_vtable unit_vtable[] = {
 
 static const sd_bus_vtable device_vtable[] = {
         SD_BUS_VTABLE_START(0),
-        SD_BUS_PROPERTY("Id", "s", get_string, offsetof(struct device, pub.id), SD_BUS_VTABLE_PROPERTY_CONST),
-        SD_BUS_PROPERTY("Owner", "i", get_pid, offsetof(struct device, pub.owner), 0),
-        SD_BUS_PROPERTY("Kind", "s", get_string, offsetof(struct device, pub.kind), 0),
-        SD_BUS_PROPERTY("Backend", "s", get_string, offsetof(struct device, pub.backend), 0),
+        SD_BUS_PROPERTY("Id", "s", bus_get_string, offsetof(struct device, pub.id), SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Owner", "i", bus_get_pid, offsetof(struct device, pub.owner), 0),
+        SD_BUS_PROPERTY("Kind", "s", bus_get_string, offsetof(struct device, pub.kind), 0),
+        SD_BUS_PROPERTY("Backend", "s", bus_get_string, offsetof(struct device, pub.backend), 0),
         SD_BUS_PROPERTY("QueuePairs", "u", get_device_pairs, 0, 0),
         SD_BUS_PROPERTY("Units", "a(so)", get_device_units, 0, SD_BUS_VTABLE_PROPERTY_EXPLICIT),
         SD_BUS_PROPERTY("Queues", "a(so)", get_device_queues, 0, SD_BUS_VTABLE_PROPERTY_EXPLICIT),
@@ -314,7 +307,7 @@ GETTER(get_queue_rate) {
         UNUSED_GETTER_ARGUMENTS;
         for (size_t i = 0; i < ELEMENTSOF(rates); i++)
                 if (strcmp(property, rates[i].property) == 0) {
-                        if (queue_rates_valid(current_host(connection), queue))
+                        if (queue_rates_valid(bus_current_host(connection), queue))
                                 memcpy(&rate, (const char *) queue + rates[i].offset, sizeof(rate));
                         return sd_bus_message_append(reply, "d", rate);
                 }
@@ -323,7 +316,7 @@ GETTER(get_queue_rate) {
 
 GETTER(get_queue_rates_valid) {
         UNUSED_GETTER_ARGUMENTS;
-        return sd_bus_message_append(reply, "b", (int) queue_rates_valid(current_host(connection), userdata));
+        return sd_bus_message_append(reply, "b", (int) queue_rates_valid(bus_current_host(connection), userdata));
 }
 
 GETTER(get_queue_counters) {
@@ -355,12 +348,12 @@ GETTER(get_queue_counters) {
 
 static const sd_bus_vtable queue_vtable[] = {
         SD_BUS_VTABLE_START(0),
-        SD_BUS_PROPERTY("Id", "s", get_string, offsetof(struct queue, pub.id), SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Id", "s", bus_get_string, offsetof(struct queue, pub.id), SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("Index", "u", NULL, offsetof(struct queue, pub.index), SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("Unit", "(so)", get_unit_reference, offsetof(struct queue, pub.unit), 0),
         SD_BUS_PROPERTY("Device", "(so)", get_device_reference, offsetof(struct queue, pub.device), 0),
-        SD_BUS_PROPERTY("CanPoll", "b", get_bool, offsetof(struct queue, pub.can_poll), 0),
-        SD_BUS_PROPERTY("Poll", "b", get_bool, offsetof(struct queue, pub.poll), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("CanPoll", "b", bus_get_bool, offsetof(struct queue, pub.can_poll), 0),
+        SD_BUS_PROPERTY("Poll", "b", bus_get_bool, offsetof(struct queue, pub.poll), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("State", "s", get_object_state, offsetof(struct queue, state), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("RatesValid", "b", get_queue_rates_valid, 0, 0),
         SD_BUS_PROPERTY("Load", "d", get_queue_rate, 0, 0),
@@ -398,13 +391,13 @@ GETTER(get_policy_parameters) {
 
 static const sd_bus_vtable policy_vtable[] = {
         SD_BUS_VTABLE_START(0),
-        SD_BUS_PROPERTY("Name", "s", get_string, offsetof(struct policy_info, name), SD_BUS_VTABLE_PROPERTY_CONST),
-        SD_BUS_PROPERTY("File", "s", get_string, offsetof(struct policy_info, file), 0),
+        SD_BUS_PROPERTY("Name", "s", bus_get_string, offsetof(struct policy_info, name), SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("File", "s", bus_get_string, offsetof(struct policy_info, file), 0),
         SD_BUS_PROPERTY("Path", "s", NULL, offsetof(struct policy_info, path), 0),
-        SD_BUS_PROPERTY("Doc", "s", get_string, offsetof(struct policy_info, doc), 0),
+        SD_BUS_PROPERTY("Doc", "s", bus_get_string, offsetof(struct policy_info, doc), 0),
         SD_BUS_PROPERTY("Priority", "i", NULL, offsetof(struct policy_info, priority), 0),
         SD_BUS_PROPERTY("State", "s", get_policy_state, offsetof(struct policy_info, state), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_PROPERTY("Error", "s", get_string, offsetof(struct policy_info, error), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Error", "s", bus_get_string, offsetof(struct policy_info, error), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Parameters", "a(sddddbss)", get_policy_parameters, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Runs", "t", NULL, offsetof(struct policy_info, n_runs), 0),
         SD_BUS_PROPERTY("Intents", "t", NULL, offsetof(struct policy_info, n_intents), 0),

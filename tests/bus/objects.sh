@@ -68,6 +68,13 @@ test_objects() {
   is "$(ctl domain show $'no\e[2Jbody' 2>&1 >/dev/null | tr -d '\n')" 'iocorectl: There is no domain "no?[2Jbody"' "what is told on a terminal cannot command it"
   holds "nor is there advice for it" error NoSuchObject domain advise nobody
   is "$(ctl domain advise alpha --json | jq -c .)" '{"domain":"alpha","xml":""}' "a small domain is advised nothing"
+  local advisers=() adviser
+  for adviser in {1..24}; do
+    ctl domain advise alpha > "$dir/advice.$adviser" 2>&1 &
+    advisers+=($!)
+  done
+  wait "${advisers[@]}"
+  is "$(cat "$dir"/advice.* | sort -u)" "It fits a node, or has guest cells: nothing to advise." "however many ask for advice at a time, all are answered"
   is "$(ctl units --json | jq -c 'map([.id, .domain, .core])')" '[["d.1","alpha",-1],["d.2","beta",-1],["d.3","gamma",-1]]' "units are on no I/O core yet"
   is "$(ctl queues --all --json | jq length)" 6 "every queue is listed with --all"
   wait_until 10 queue_is vq.1.1 '.packets_per_second > 50000'
