@@ -13,8 +13,6 @@
 
 #define SCHEDSTAT_PATH "/proc/self/schedstat"
 
-enum { SCHEDSTAT_FILE_MAX = 80 };
-
 static int iothread_probe(const struct iocore_services *services, struct iocore_context *context, char *ret_reason, size_t size) {
         _cleanup_close_ int fd = services->open_path(context, SCHEDSTAT_PATH, O_RDONLY);
         if (fd >= 0)
@@ -71,28 +69,14 @@ static int iothread_announced(void *userdata) {
         return r == -ENOMEM ? 0 : changed;
 }
 
-/* A thread that has ended fails with ESRCH; the old numbers stay in the model with their old clock: no load is made up. */
 static void sample(struct iothread_state *state, struct iothread_entry *entry) {
-        struct iocore_worker *worker = entry->worker;
-        char text[SCHEDSTAT_FILE_MAX];
-        struct thread_times times;
-
-        ssize_t length = entry->schedstat < 0 ? 0 : pread(entry->schedstat, text, sizeof text - 1, 0);
-        if (length < 0 && errno == ESRCH) {
+        int r = thread_sample(entry->schedstat, monotonic_nsec(), entry->worker);
+        if (r == -ESRCH)
                 entry->ended = true;
+        if (r >= 0 || r == -ESRCH || entry->told)
                 return;
-        }
-        text[length > 0 ? length : 0] = '\0';
-        if (thread_parse_schedstat(text, &times) < 0) {
-                if (!entry->told)
-                        state->services->log(state->context, LOG_WARNING, "%s: its schedstat cannot be read: load unknown", worker->id);
-                entry->told = true;
-                return;
-        }
-        worker->clock = monotonic_nsec();
-        worker->busy = times.run;
-        worker->wait = times.wait;
-        worker->switches = times.switches;
+        state->services->log(state->context, LOG_WARNING, "%s: its schedstat cannot be read: load unknown", entry->worker->id);
+        entry->told = true;
 }
 
 static int iothread_sample_workers(void *userdata) {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "thread-info.h"
 
@@ -115,6 +116,26 @@ int thread_parse_schedstat(const char *text, struct thread_times *ret) {
         if (!parse_counter(&text, ' ', &times.run) || !parse_counter(&text, ' ', &times.wait) || !parse_counter(&text, '\n', &times.switches))
                 return -EINVAL;
         *ret = times;
+        return 0;
+}
+
+/* Three numbers of 20 digits at most. */
+#define SCHEDSTAT_FILE_MAX 80
+
+int thread_sample(int fd, uint64_t clock, struct iocore_worker *worker) {
+        char text[SCHEDSTAT_FILE_MAX];
+        struct thread_times times;
+
+        ssize_t length = fd < 0 ? 0 : pread(fd, text, sizeof text - 1, 0);
+        if (length < 0 && errno == ESRCH)
+                return -ESRCH;
+        text[length > 0 ? length : 0] = '\0';
+        if (thread_parse_schedstat(text, &times) < 0)
+                return -EINVAL;
+        worker->clock = clock;
+        worker->busy = times.run;
+        worker->wait = times.wait;
+        worker->switches = times.switches;
         return 0;
 }
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What /proc tells about one thread, and whether that is a vhost worker. Pure functions over text. */
+/* What /proc tells about one thread, and whether that is a vhost worker. Pure functions over text, but for thread_sample(). */
 #ifndef THREAD_INFO_H
 #define THREAD_INFO_H
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+
+#include "plugins/iocore-plugin.h"
 
 struct thread_stat {
         pid_t parent;
@@ -37,6 +39,9 @@ int thread_parse_stat(const char *text, struct thread_stat *ret);
 enum thread_shape thread_classify(const struct thread_stat *stat);
 /* The text of /proc/TID/schedstat. 0 or -EINVAL. */
 int thread_parse_schedstat(const char *text, struct thread_times *ret);
+/* Reads the open schedstat `fd` (-1: it could not be opened) into the worker, as of `clock`. On a failure the old numbers stay there with their old clock: no load is made up. 0; -ESRCH: the
+ * thread has ended; -EINVAL: it cannot be read, or not understood. */
+int thread_sample(int fd, uint64_t clock, struct iocore_worker *worker);
 /* The line "KEY:<tab>VALUE" in the text of /proc/TID/status. Returns where VALUE begins in text and its length, or NULL. */
 const char *thread_status_value(const char *text, const char *key, size_t *ret_length);
 /* A thread id in decimal digits alone: > 0, else -1. */
