@@ -107,6 +107,8 @@ static void tell_refused(struct libvirt_state *state, struct pin *pin, const cha
 }
 
 static void note_asked(struct libvirt_state *state, struct pin *pin, const char *value) {
+        if (!pin->asked)
+                pin->asked_after = state->n_away;
         /* reserve() may be asked for on its behalf again later, by whoever waits for the answer */
         pin->asked_by_reserve = state->reserving || (pin->asked_by_reserve && string_equal(pin->asked, value));
         string_set(&pin->asked, value);
@@ -119,6 +121,24 @@ static void note_set(struct libvirt_state *state, struct place *place, const cha
         } else
                 pin_set(state, place->known, place->pin, text, serial);
         publish_pins(state, place->known);
+}
+
+/* Nobody refuses anything when the connection is lost: then what holds is read anew, and what reserve() wants is asked for again. */
+static void note_failed(struct libvirt_state *state, struct place *place, const char *value, int error) {
+        struct pin *pin = place->pin;
+        bool lost = !state->status.connected || pin->asked_after != state->n_away;
+
+        if (error == -EIO || lost) {
+                string_set(&pin->unclear, value);
+                pin->unclear_by_reserve = pin->asked_by_reserve;
+                place->known->description->fingerprint = 0; /* whatever comes is news */
+                talk_look(state->talk, place->question.uuid);
+        }
+        if (pin->asked_by_reserve && !lost)
+                string_set(&pin->refused, value);
+        string_set(&pin->asked, NULL);
+        pin->asked_by_reserve = false;
+        state->reserve_pending = state->reserve_pending || lost;
 }
 
 static int set(struct libvirt_state *state, enum question_kind kind, const char *object, const char *value, char *ret_value, size_t size) {
@@ -142,12 +162,8 @@ static int set(struct libvirt_state *state, enum question_kind kind, const char 
                 tell_refused(state, place.pin, object, "");
                 return copy(text, ret_value, size);
         }
-        if (kind != ASK_IOTHREAD_POLL) {
-                if (place.pin->asked_by_reserve)
-                        string_set(&place.pin->refused, canonical);
-                string_set(&place.pin->asked, NULL);
-                place.pin->asked_by_reserve = false;
-        }
+        if (kind != ASK_IOTHREAD_POLL)
+                note_failed(state, &place, canonical, r);
         if (r != -ENOENT && text[0] != '\0')
                 tell_refused(state, place.pin, object, text);
         if (r == -ENOENT)

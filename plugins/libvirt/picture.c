@@ -304,6 +304,7 @@ static void apply_away(struct libvirt_state *state) {
         for (size_t i = 0; i < state->n_domains; i++)
                 if (state->domains[i]->pub)
                         state->domains[i]->pub->stale = true;
+        state->n_away++;
         snprintf(text, sizeof text, "libvirt does not answer (%.150s): its domains are shown as they were last, and left as they are", state->status.trouble);
         if (!state->away_told)
                 state->services->tell(state->context, TELL_KIND, state->uri, text);
@@ -337,10 +338,29 @@ static void unset_stale(struct libvirt_state *state) {
                         state->domains[i]->pub->stale = false;
 }
 
+/* What holds was read, whatever it is. What was refused may have been by a connection that was about to end, which was not known then. */
+static void pins_are_clear(struct libvirt_state *state, struct known *known) {
+        char object[IOCORE_NAME_MAX];
+
+        for (size_t i = 0; i < known->n_pins; i++) {
+                struct pin *pin = known->pins + i;
+                if (!pin->unclear && !pin->refused)
+                        continue;
+                string_set(&pin->unclear, NULL);
+                string_set(&pin->refused, NULL);
+                /* whoever asked in vain need not wait any longer */
+                known_object(known, pin->kind, pin->number, object);
+                if (object[0] != '\0')
+                        state->services->knob_changed(state->context, kind_of_pin(pin->kind), object);
+        }
+}
+
 static void apply_listed(struct libvirt_state *state) {
         for (size_t i = state->n_domains; i-- > 0;)
                 if (!state->domains[i]->seen)
                         drop(state, state->domains[i]);
+        for (size_t i = 0; i < state->n_domains; i++)
+                pins_are_clear(state, state->domains[i]);
         unset_stale(state);
         state->listed = true;
         state->reserve_pending = true;

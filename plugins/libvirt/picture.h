@@ -19,9 +19,12 @@ struct pin {
         char *value;             /* now */
         char *base;              /* what its owner gave it, or a decision did: what it has while no CPU of it is an I/O core */
         char *asked;             /* was asked for, and is not answered */
+        uint64_t asked_after;    /* state->n_away then */
         bool asked_by_reserve;   /* `asked` was, by reserve(): it does not change `base` */
         char *wanted;            /* reserve() asked for this */
         char *refused;           /* reserve() asked for this in vain */
+        char *unclear;           /* was asked for when the connection was lost: it may hold all the same */
+        bool unclear_by_reserve, came_true; /* reserve() asked for that; and it is so now, which the daemon has not heard */
         char *before, *before_base; /* `value` and `base` before the last decision, to be recognised when that is undone */
         char *first, *first_base; /* IOThreads: the same before the first of several decisions: where it is at home, also after it was sent from one I/O core to another */
         bool by_hand;            /* base, if no decision changed it, leaves out CPUs that the domain could have */
@@ -56,6 +59,7 @@ struct libvirt_state {
         bool listed;          /* once, since the start: what is not here does not exist */
         bool away_told, read_only_told;
         bool reserve_pending; /* something changed since reserve() looked */
+        uint64_t n_away;      /* how often the connection was lost */
         bool reserving;       /* reserve() goes through the domains, and what it asks for calls set() */
         struct affinity_mask cores; /* as reserve() saw them last */
         struct talk_status status;

@@ -27,7 +27,7 @@ const char *kind_of_pin(enum question_kind kind) {
 }
 
 static void pin_done(struct pin *pin) {
-        char **strings[] = { &pin->value, &pin->base, &pin->asked, &pin->wanted, &pin->refused, &pin->before, &pin->before_base, &pin->first, &pin->first_base };
+        char **strings[] = { &pin->value, &pin->base, &pin->asked, &pin->wanted, &pin->refused, &pin->unclear, &pin->before, &pin->before_base, &pin->first, &pin->first_base };
         for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++)
                 string_set(strings[i], NULL);
 }
@@ -83,7 +83,16 @@ static void pin_update(struct libvirt_state *state, struct known *known, struct 
         if (description->serial < pin->serial || pin->asked || !value || string_equal(value, pin->value))
                 return;
         bool was_known = pin->value;
-        pin_adopt(pin, value, description, pinned);
+        if (string_equal(value, pin->unclear)) {
+                /* it was us: what its owner gave it stays known */
+                string_set(&pin->value, value);
+                string_set(&pin->unclear, NULL);
+                pin->touched = true;
+                pin->came_true = pin->unclear_by_reserve;
+                if (pin->came_true)
+                        return;
+        } else
+                pin_adopt(pin, value, description, pinned);
         known_object(known, pin->kind, pin->number, object);
         if (was_known && object[0] != '\0')
                 state->services->knob_changed(state->context, kind_of_pin(pin->kind), object);
@@ -171,6 +180,7 @@ void pin_set(struct libvirt_state *state, struct known *known, struct pin *pin, 
         string_set(&pin->value, value);
         string_set(&pin->asked, NULL);
         string_set(&pin->refused, NULL);
+        string_set(&pin->unclear, NULL);
         pin->asked_by_reserve = false;
         state->reserve_pending = true;
 }

@@ -96,11 +96,14 @@ static int reserve_pin(struct reservation *reservation, const struct known *know
         if (affinity_is_empty(&wanted) || affinity_format(&wanted, value, sizeof value) < 0)
                 return 0;
         string_set(&pin->wanted, value);
-        if (string_equal(pin->value, value) || string_equal(pin->refused, value))
+        bool holds = string_equal(pin->value, value);
+        if ((holds && !pin->came_true) || string_equal(pin->refused, value))
                 return 0;
+        pin->came_true = false;
         known_object(known, pin->kind, pin->number, object);
         int r = reservation->want(reservation->userdata, kind_of_pin(pin->kind), object, value);
-        reservation->waits = reservation->waits || pin->asked;
+        /* also when it was not even asked for, because it has just been in vain */
+        reservation->waits = reservation->waits || pin->asked || !(holds || string_equal(pin->refused, value));
         return r;
 }
 

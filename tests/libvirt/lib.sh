@@ -198,11 +198,27 @@ past_epoch() { [ "$(epoch)" -gt "$1" ]; }
 
 # --- what iocored knows
 
-domains() { ctl status --json >/dev/null && busctl --system --json=short call org.iocore1 /org/iocore1 org.iocore1.Manager GetState as 1 domains | jq -c '.data[0] | fromjson | .domains'; }
+# Each of these fails, too, when iocored does not answer: no answer is none that something is gone.
+domains() {
+  local answer
+  answer=$(busctl --system --json=short call org.iocore1 /org/iocore1 org.iocore1.Manager GetState as 1 domains) &&
+    jq -ce '.data[0] | fromjson | .domains' <<<"$answer"
+}
 # domain NAME FILTER: of the domain in the model
-domain() { domains | jq -r --arg name "$1" ".[] | select(.name == \$name) | $2"; }
-# domain_is NAME FILTER VALUE
-domain_is() { [ "$(domain "$1" "$2")" = "$3" ]; }
+domain() {
+  local all
+  all=$(domains) && jq -r --arg name "$1" ".[] | select(.name == \$name) | $2" <<<"$all"
+}
+# domain_is NAME FILTER VALUE: it is there, and that is so
+domain_is() {
+  local all
+  all=$(domains) && jq -e --arg name "$1" --arg value "$3" "any(.[]; .name == \$name and ($2 | tostring) == \$value)" <<<"$all" >/dev/null
+}
+# domain_is_gone NAME
+domain_is_gone() {
+  local all
+  all=$(domains) && jq -e --arg name "$1" 'all(.[]; .name != $name)' <<<"$all" >/dev/null
+}
 
 # run_of NAME: the object of the knobs of the domain as it runs: UUID.START
 run_of() {
