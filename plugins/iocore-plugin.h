@@ -154,6 +154,7 @@ struct iocore_domain {
         bool stale;                   /* the picture is old: whoever knows better does not answer */
         bool pinned;                  /* its owner gave it CPUs by hand (<cputune>, or a pin found that nobody but a hand can have set) */
         bool bound;                   /* its owner gave it memory nodes by hand (<numatune>) */
+        bool memory_fixed;            /* whoever manages it cannot give its memory other nodes while it runs */
         enum iocore_wish wish;
         char class[16];               /* "latency", "throughput", "besteffort"; "" nothing said */
         unsigned weight;              /* 1 to 1000; 0 nothing said */
@@ -185,7 +186,7 @@ struct iocore_iothread {
 /* A NUMA cell of a guest; a guest without cells has one, with all of its memory. */
 struct iocore_cell {
         uint64_t memory_kib;
-        int node; /* of the host, to which its owner bound it; IOCORE_NODE_UNKNOWN */
+        int node; /* of the host, to which its memory is bound by its owner, or by numad on his behalf; IOCORE_NODE_UNKNOWN */
 };
 
 /* A device of a domain, as its configuration has it. */

@@ -121,7 +121,7 @@ static void format_cell(const cJSON *part, char *ret, size_t size) {
         format_kib(json_number(part, "memory_kib", 0), memory, sizeof(memory));
         n = (size_t) snprintf(ret, size, "%s", memory);
         if (json_number(part, "node", -1) >= 0 && n < size)
-                n += (size_t) snprintf(ret + n, size - n, ", bound to node %.0f by hand", json_number(part, "node", -1));
+                n += (size_t) snprintf(ret + n, size - n, ", bound to node %.0f", json_number(part, "node", -1));
         cJSON_ArrayForEach(where, cJSON_GetObjectItemCaseSensitive(part, "where")) {
                 format_kib(json_number(where, "kib", 0), memory, sizeof(memory));
                 if (n < size)

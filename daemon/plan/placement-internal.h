@@ -22,7 +22,7 @@ struct placed_domain {
         const struct domain *domain;
         const char *off_limits; /* the rule; NULL: may be placed */
         bool loads;             /* its vCPUs count: it runs, or is paused and will run again */
-        bool memory_fixed;      /* bound by hand, or pages that are no normal memory */
+        bool memory_fixed;      /* bound by hand or for as long as it runs, or pages that are no normal memory */
         size_t n_cells, n_vcpus;
         size_t n_units;         /* that I/O cores serve */
         struct placed_vcpu *vcpus;

@@ -195,7 +195,7 @@ static int take_memory(struct placement *placement, struct placed_domain *placed
         if (!placed->kib || !placed->kib_known)
                 return -ENOMEM;
         /* huge pages come from pools of their own, about whose room nobody tells */
-        placed->memory_fixed = (domain->pub.bound && domain->pub.wish != IOCORE_WISH_AUTO) || strcmp(domain->pub.backing, "hugepages") == 0;
+        placed->memory_fixed = domain->pub.memory_fixed || (domain->pub.bound && domain->pub.wish != IOCORE_WISH_AUTO) || strcmp(domain->pub.backing, "hugepages") == 0;
         for (size_t cell = 0; cell < domain->n_cells; cell++)
                 picture_take_memory(placement, placed, cell);
         return 0;

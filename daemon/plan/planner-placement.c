@@ -177,6 +177,11 @@ static int bind_memory(struct planning *planning, struct decision *decision, con
                 decision_refuse(decision, "pinned", "the memory of domain %.100s is bound by hand, and its owner does not say policy=auto", decision->intent.object);
                 return 0;
         }
+        if (domain->pub.memory_fixed) {
+                decision_refuse(decision, "fixed", "the memory of domain %.100s cannot be bound to other nodes while it runs: of <numatune> libvirt changes mode=restrictive only",
+                                decision->intent.object);
+                return 0;
+        }
         for (size_t cell = 0; cell < domain->n_cells; cell++)
                 known = known && domain->cells[cell].kib_of_node;
         if (!known) {

@@ -21,6 +21,8 @@ struct description *description_free(struct description *description) {
         free(description->emulator_cpus);
         free(description->nodeset);
         free(description->all_nodes);
+        free(description->auto_nodes);
+        free(description->auto_cpus);
         free(description);
         return NULL;
 }
@@ -102,8 +104,9 @@ void description_seal(struct description *description) {
         hash = mix_number(hash, (uint64_t) description->state << 2 | (uint64_t) description->active << 1 | description->persistent);
         hash = mix_number(mix_number(hash, (uint64_t) description->pid), description->start);
         hash = mix_text(mix_number(hash, description->memory_kib), description->backing);
-        hash = mix_number(hash, (uint64_t) (uint32_t) description->id << 2 | (uint64_t) description->placement_auto << 1 | description->nodeset_fixed);
+        hash = mix_number(hash, (uint64_t) (uint32_t) description->id << 3 | (uint64_t) description->placement_auto << 2 | (uint64_t) description->memory_auto << 1 | description->nodeset_fixed);
         hash = mix_text(mix_text(mix_text(hash, description->cpuset), description->nodeset), description->all_nodes);
+        hash = mix_text(mix_text(hash, description->auto_nodes), description->auto_cpus);
         hash = mix_devices(mix_threads(mix_wishes(hash, &description->wishes), description), description);
         description->fingerprint = hash;
 }

@@ -68,6 +68,9 @@ struct description {
         bool emulator_pinned;
         char *nodeset;        /* <numatune><memory nodeset=''>; NULL none */
         char *all_nodes;      /* nodes of the host that have memory; NULL: not known */
+        bool memory_auto;     /* numad chose the nodes of its memory */
+        char *auto_nodes;     /* what numad chose; NULL: nothing, or not known */
+        char *auto_cpus;
         bool nodeset_fixed;   /* libvirt would refuse to change it while the domain runs */
 
         struct described_vcpu *vcpus; /* those that are plugged in, by id */

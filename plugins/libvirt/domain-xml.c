@@ -383,6 +383,7 @@ static void read_memory(xmlXPathContextPtr context, struct description *descript
         else if (strcmp(type, "memfd") == 0 || strcmp(type, "file") == 0)
                 memcpy(description->backing, type, sizeof type);
         description->nodeset = list_attribute(tuning, "nodeset");
+        description->memory_auto = attribute_is(tuning, "placement", "auto");
         description->nodeset_fixed = tuning && !attribute_is(tuning, "mode", "restrictive");
 }
 
@@ -519,6 +520,9 @@ int status_xml_parse(const char *text, size_t length, struct description *descri
         if (pid == 0)
                 return -EBADMSG;
         description->pid = (pid_t) pid;
+        xmlNodePtr numad = first(context, "/domstatus/numad");
+        replace(&description->auto_nodes, list_attribute(numad, "nodeset"));
+        replace(&description->auto_cpus, list_attribute(numad, "cpuset"));
         _cleanup_found_ xmlXPathObjectPtr found = find(context, "/domstatus/vcpus/vcpu");
         for (size_t i = 0; i < count(found); i++) {
                 struct described_vcpu *vcpu = description_vcpu(description, (unsigned) number_attribute(found->nodesetval->nodeTab[i], "id", UINT32_MAX, UINT32_MAX));

@@ -17,8 +17,8 @@
  */
 int domain_xml_parse(const char *text, size_t length, struct description **ret);
 
-/* What libvirt keeps of a running domain in /run/libvirt/qemu/NAME.xml, a private format: <domstatus pid='195139'> and in it <vcpus><vcpu id='0' pid='195156'/>.
- * Fills pid, and the thread of each vCPU that the description has. 0; -EBADMSG: nothing like it; -E2BIG; -ENOMEM. */
+/* What libvirt keeps of a running domain in /run/libvirt/qemu/NAME.xml, a private format: <domstatus pid='195139'> and in it <vcpus><vcpu id='0' pid='195156'/>,
+ * <numad nodeset='0' cpuset='0-3'/>. Fills pid, what numad chose, and the thread of each vCPU that the description has. 0; -EBADMSG: nothing like it; -E2BIG; -ENOMEM. */
 int status_xml_parse(const char *text, size_t length, struct description *description);
 
 /* The element alone, as virDomainGetMetadata() tells it: 0; -EBADMSG: no XML; -E2BIG; -ENOMEM. */

@@ -72,8 +72,9 @@ static void pin_adopt(struct pin *pin, const char *value, const struct descripti
         string_set(&pin->before, NULL);
         string_set(&pin->before_base, NULL);
         forget_decisions(pin);
-        pin->by_hand = pin->kind == ASK_NODESET ? description->nodeset && !description->placement_auto
-                                                : leaves_out(value, description->online) && (pinned || !description->placement_auto);
+        /* what libvirt got from numad and what was put back to that is nobody's hand */
+        bool automatic = description->placement_auto && (!pinned || string_equal(value, description->auto_cpus));
+        pin->by_hand = pin->kind == ASK_NODESET ? description->nodeset && !description->placement_auto : leaves_out(value, description->online) && !automatic;
 }
 
 /* The value that the description has for a pin, if that is news. */
@@ -119,6 +120,13 @@ static void take_pin(struct libvirt_state *state, struct known *known, bool same
         }
 }
 
+/* Where its memory may be; NULL: not known. */
+static const char *nodes_of_memory(const struct description *description) {
+        if (description->nodeset)
+                return description->nodeset;
+        return description->memory_auto ? description->auto_nodes : description->all_nodes;
+}
+
 static bool is_same_run(const struct description *a, const struct description *b) {
         return a && a->active && b->active && a->start == b->start && a->id == b->id;
 }
@@ -138,7 +146,7 @@ int pins_update(struct libvirt_state *state, struct known *known, const struct d
                 for (size_t i = 0; i < description->n_iothreads; i++)
                         take_pin(state, known, same, &pins, description, ASK_IOTHREAD_CPUS, description->iothreads[i].id, description->iothreads[i].cpus,
                                  description->iothreads[i].pinned);
-                take_pin(state, known, same, &pins, description, ASK_NODESET, 0, description->nodeset ?: description->all_nodes, description->nodeset);
+                take_pin(state, known, same, &pins, description, ASK_NODESET, 0, nodes_of_memory(description), description->nodeset);
         }
         pins_free(known);
         known->pins = pins.pins;

@@ -163,13 +163,28 @@ static void find_threads(int root, struct description *description) {
         }
 }
 
+static void forget_record(struct description *description) {
+        description->pid = 0;
+        for (size_t i = 0; i < description->n_vcpus; i++)
+                description->vcpus[i].tid = 0;
+        free(TAKE_PTR(description->auto_nodes));
+        free(TAKE_PTR(description->auto_cpus));
+}
+
+/* Where all memory is on one node that numad chose, each cell's is there. */
+static void assign_cells(struct description *description) {
+        struct affinity_mask mask;
+        int node = description->memory_auto && description->auto_nodes && affinity_parse(description->auto_nodes, &mask) >= 0 ? affinity_only_cpu(&mask) : IOCORE_NODE_UNKNOWN;
+
+        for (size_t i = 0; node >= 0 && i < description->n_cells; i++)
+                if (description->cells[i].node == IOCORE_NODE_UNKNOWN)
+                        description->cells[i].node = node;
+}
+
 void process_find(int root, struct description *description) {
         read_status(root, description);
-        if (description->pid > 0 && !is_process_of(root, description->pid, description->uuid)) {
-                description->pid = 0;
-                for (size_t i = 0; i < description->n_vcpus; i++)
-                        description->vcpus[i].tid = 0;
-        }
+        if (description->pid > 0 && !is_process_of(root, description->pid, description->uuid))
+                forget_record(description);
         if (description->pid == 0)
                 description->pid = search_process(root, description->uuid);
         description->start = description->pid > 0 ? read_start(root, description->pid) : 0;
@@ -178,6 +193,7 @@ void process_find(int root, struct description *description) {
                 return;
         }
         find_threads(root, description);
+        assign_cells(description);
 }
 
 /* --- where hardware is */

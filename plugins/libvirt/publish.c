@@ -142,6 +142,7 @@ void publish_pins(struct libvirt_state *state, struct known *known) {
         known->pub->node = node_of(state, known);
         known->pub->pinned = any_by_hand(known);
         known->pub->bound = nodeset && nodeset->by_hand;
+        known->pub->memory_fixed = nodeset && known->description->nodeset_fixed;
         publish_vcpus(state, known);
         publish_iothreads(state, known);
         publish_emulator(state, known);

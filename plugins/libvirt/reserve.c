@@ -72,12 +72,12 @@ static const char *find_wanted(const struct reservation *reservation, const stru
                 return NULL; /* a decision put it there: it does the work of I/O cores */
         if (known->pub->wish == IOCORE_WISH_MANUAL)
                 return "its owner wants it to be left alone";
+        if (pin->by_hand && known->pub->wish != IOCORE_WISH_AUTO)
+                return "it is pinned by hand, and its owner does not say policy=auto";
         if (!affinity_is_empty(&rest)) {
                 *ret = rest;
                 return NULL;
         }
-        if (pin->by_hand && known->pub->wish != IOCORE_WISH_AUTO)
-                return "it is bound by hand to CPUs that are all I/O cores";
         const struct affinity_mask near = vm_cores_of_nodes(reservation, &base), any = affinity_minus(&reservation->online, cores);
         if (affinity_is_empty(&any))
                 return "all CPUs are I/O cores";

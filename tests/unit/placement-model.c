@@ -278,6 +278,7 @@ static void draw_domain(struct host *host, struct draw *draw, unsigned number) {
         pub->wish = one_in(draw, 4) ? one_in(draw, 2) ? IOCORE_WISH_AUTO : IOCORE_WISH_MANUAL : IOCORE_WISH_NONE;
         pub->pinned = one_in(draw, 10);
         pub->bound = one_in(draw, 10);
+        pub->memory_fixed = one_in(draw, 10);
         pub->stale = one_in(draw, 20);
         domain->vcpus[placement_draw(draw, (unsigned) n)].pub.by_hand = one_in(draw, 12);
         if (one_in(draw, 12))
@@ -461,7 +462,7 @@ static const char *check_memory(const struct placement_world *world, const struc
         }
         if ((n_moved > 0) != proposal->moves_memory)
                 BROKEN("%s: memory moves, and is said not to", name);
-        if (n_moved > 0 && (world->rules.memory == PLACEMENT_MEMORY_STAY || strcmp(domain->pub.backing, "hugepages") == 0 ||
+        if (n_moved > 0 && (world->rules.memory == PLACEMENT_MEMORY_STAY || strcmp(domain->pub.backing, "hugepages") == 0 || domain->pub.memory_fixed ||
                             (domain->pub.bound && domain->pub.wish != IOCORE_WISH_AUTO)))
                 BROKEN("%s: memory moves that must not", name);
         for (size_t cell = 0; n_moved > 0 && world->rules.memory == PLACEMENT_MEMORY_DOMAIN && cell < proposal->n_cells; cell++)

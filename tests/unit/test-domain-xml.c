@@ -287,6 +287,26 @@ static void libvirts_own_record_tells_process_and_threads(void **userdata) {
         assert_int_equal(status_xml_parse("<domstatus pid='-4'/>", 21, description), -EBADMSG);
 }
 
+static void what_numad_chose_is_known_from_libvirts_own_record(void **userdata) {
+        (void) userdata;
+        static const char status[] = "<domstatus pid='7'><numad nodeset='1' cpuset='4,5-7'/></domstatus>", odd[] = "<domstatus pid='7'><numad nodeset='x'/></domstatus>";
+        _cleanup_(description_freep) struct description *description =
+                parse(HEAD "<memory>1024</memory><vcpu placement='auto'>2</vcpu><numatune><memory mode='strict' placement='auto'/></numatune></domain>");
+
+        assert_true(description->memory_auto);
+        assert_true(description->nodeset_fixed);
+        assert_null(description->nodeset);
+        assert_int_equal(status_xml_parse(odd, strlen(odd), description), 0);
+        assert_null(description->auto_nodes);
+        description_seal(description);
+        uint64_t before = description->fingerprint;
+        assert_int_equal(status_xml_parse(status, strlen(status), description), 0);
+        assert_string_equal(description->auto_nodes, "1");
+        assert_string_equal(description->auto_cpus, "4-7");
+        description_seal(description);
+        assert_true(description->fingerprint != before);
+}
+
 static void two_pictures_that_differ_have_different_fingerprints(void **userdata) {
         (void) userdata;
         _cleanup_(description_freep) struct description *a = parse(running), *b = parse(running);
@@ -375,6 +395,7 @@ int main(void) {
                 cmocka_unit_test(a_domain_of_a_thousand_disks_is_read_in_a_moment),
                 cmocka_unit_test(what_is_too_long_is_not_read),
                 cmocka_unit_test(libvirts_own_record_tells_process_and_threads),
+                cmocka_unit_test(what_numad_chose_is_known_from_libvirts_own_record),
                 cmocka_unit_test(two_pictures_that_differ_have_different_fingerprints),
                 cmocka_unit_test(changes_of_wishes_leave_the_others),
                 cmocka_unit_test(a_wish_that_is_none_is_refused_with_what_would_be_one),

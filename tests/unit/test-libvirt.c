@@ -286,12 +286,16 @@ static void a_domain_is_followed_through_its_life(void **userdata) {
 static bool other_is_known(struct fixture *fixture) { return fake_domain(fixture->context, "other") && fake_domain(fixture->context, "other")->n_vcpus == 3; }
 static bool other_is_gone(struct fixture *fixture) { return !fake_domain(fixture->context, "other") && fixture->context->n_domains == 1; }
 
-static virDomainPtr define_other(struct fixture *fixture, const char *name, bool transient) {
-        char text[1024];
-        snprintf(text, sizeof text, "<domain type='test'><name>%s</name><uuid>" OTHER_UUID "</uuid><memory>4096</memory><vcpu>3</vcpu><os><type>hvm</type></os></domain>", name);
+static virDomainPtr define_with(struct fixture *fixture, const char *name, const char *vcpu, const char *more, bool transient) {
+        char text[2048];
+        snprintf(text, sizeof text, "<domain type='test'><name>%s</name><uuid>" OTHER_UUID "</uuid><memory>4096</memory>%s%s<os><type>hvm</type></os></domain>", name, vcpu, more);
         virDomainPtr other = transient ? virDomainCreateXML(fixture->host, text, 0) : virDomainDefineXML(fixture->host, text);
         assert_non_null(other);
         return other;
+}
+
+static virDomainPtr define_other(struct fixture *fixture, const char *name, bool transient) {
+        return define_with(fixture, name, "<vcpu>3</vcpu>", "", transient);
 }
 
 static void domains_that_come_and_go_are_in_the_model_as_long_as_they_are(void **userdata) {
@@ -408,6 +412,80 @@ static void what_a_hand_changes_is_told_and_is_the_owners_wish(void **userdata) 
         assert_string_equal(fixture->context->last_knob_changed, "vcpu.cpus 6695eb01-f6a4-8304-79aa-97f2502e193f.i1.0");
 }
 
+/* --- memory that libvirt would not bind anew */
+
+static void end_other(struct fixture *fixture, virDomainPtr other) {
+        assert_int_equal(virDomainDestroy(other), 0);
+        virDomainFree(other);
+        assert_soon(fixture, other_is_gone);
+}
+
+static void memory_of_another_mode_than_restrictive_is_fixed(void **userdata) {
+        struct fixture *fixture = *userdata;
+        static const struct { const char *tuning; bool bound, fixed; int node; } cases[] = {
+                { "<numatune><memory mode='strict' nodeset='1'/></numatune>", true, true, 1 },
+                { "<numatune><memory mode='interleave' nodeset='0-1'/></numatune>", true, true, IOCORE_NODE_UNKNOWN },
+                { "<numatune><memory mode='restrictive' nodeset='1'/></numatune>", true, false, 1 },
+                { "", false, false, IOCORE_NODE_UNKNOWN },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                virDomainPtr other = define_with(fixture, "other", "<vcpu>3</vcpu>", cases[i].tuning, true);
+                assert_soon(fixture, other_is_known);
+                const struct fake_domain *known = fake_domain(fixture->context, "other");
+                assert_int_equal(known->pub.bound, cases[i].bound);
+                assert_int_equal(known->pub.memory_fixed, cases[i].fixed);
+                assert_int_equal(known->cells[0].node, cases[i].node);
+                end_other(fixture, other);
+        }
+}
+
+/* What libvirt writes beside its socket of a domain that runs, and what the kernel has of the process. */
+static void write_process(struct fixture *fixture, const char *name, const char *numad) {
+        static const char command[] = "qemu\0-uuid\0" OTHER_UUID;
+        char path[PATH_MAX], text[512];
+
+        snprintf(path, sizeof path, "run/libvirt/qemu/%s.xml", name);
+        snprintf(text, sizeof text, "<domstatus pid='4242'>%s</domstatus>", numad);
+        fixture_write(fixture->context, path, text);
+        fixture_write(fixture->context, "proc/4242/stat", "4242 (qemu) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 777 0 0\n");
+        fixture_write(fixture->context, "proc/4242/cmdline", "");
+        assert_true(snprintf(path, sizeof path, "%s/proc/4242/cmdline", fixture->context->root) < (int) sizeof path);
+        FILE *file = fopen(path, "w");
+        assert_non_null(file);
+        assert_int_equal(fwrite(command, 1, sizeof command, file), sizeof command);
+        fclose(file);
+}
+
+static void memory_that_numad_placed_is_where_numad_said(void **userdata) {
+        struct fixture *fixture = *userdata;
+        static const char vcpu[] = "<vcpu placement='auto'>3</vcpu>", tuning[] = "<numatune><memory mode='strict' placement='auto'/></numatune>";
+        char object[IOCORE_NAME_MAX], value[IOCORE_VALUE_MAX];
+
+        write_process(fixture, "other", "<numad nodeset='1' cpuset='4-7'/>");
+        virDomainPtr other = define_with(fixture, "other", vcpu, tuning, true);
+        assert_soon(fixture, other_is_known);
+        const struct fake_domain *known = fake_domain(fixture->context, "other");
+        assert_int_equal(known->pub.incarnation, 777);
+        strcpy(object, known->emulator_knob);
+        assert_get(fixture, "numatune.nodeset", object, "1");
+        assert_int_equal(known->cells[0].node, 1);
+        assert_int_equal(known->pub.node, 1);
+        assert_true(known->pub.memory_fixed);
+        assert_false(known->pub.bound);
+        end_other(fixture, other);
+        /* where nobody tells what numad chose it is not known: not all nodes */
+        write_process(fixture, "other", "");
+        other = define_with(fixture, "other", vcpu, tuning, true);
+        assert_soon(fixture, other_is_known);
+        known = fake_domain(fixture->context, "other");
+        strcpy(object, known->emulator_knob);
+        assert_int_equal(knob("numatune.nodeset")->get(fixture->state, object, value, sizeof value), -EAGAIN);
+        assert_int_equal(known->cells[0].node, IOCORE_NODE_UNKNOWN);
+        assert_true(known->pub.memory_fixed);
+        end_other(fixture, other);
+}
+
 /* --- I/O cores */
 
 static void virtual_cpus_leave_io_cores_and_come_back(void **userdata) {
@@ -425,6 +503,47 @@ static void virtual_cpus_leave_io_cores_and_come_back(void **userdata) {
         assert_soon(fixture, nothing_is_wanted);
         assert_pinned(fixture, 0, "0,1,2,3,4,5,6,7");
         assert_pinned(fixture, 1, "0,1,2,3,4,5,6,7");
+}
+
+static bool class_is_latency(struct fixture *fixture) { return strcmp(domain(fixture)->pub.class, "latency") == 0; }
+static bool is_manual(struct fixture *fixture) { return domain(fixture)->pub.wish == IOCORE_WISH_MANUAL; }
+static bool is_automatic(struct fixture *fixture) { return domain(fixture)->pub.wish == IOCORE_WISH_AUTO; }
+
+static int wish(struct fixture *fixture, const char *attributes) {
+        int64_t end = now_msec() + SOON_SECONDS * 1000;
+        int r;
+
+        do {
+                turn(fixture);
+                r = iocore_plugin.domain_wish(fixture->state, "test", attributes, fixture->reason, sizeof fixture->reason);
+                if (r == -EINPROGRESS)
+                        pause_10_msec();
+        } while (r == -EINPROGRESS && now_msec() < end);
+        return r;
+}
+
+static void what_a_hand_pinned_to_several_cpus_stays_unless_its_owner_says_auto(void **userdata) {
+        struct fixture *fixture = *userdata;
+        unsigned char map = 0x30;
+
+        assert_int_equal(virDomainPinVcpu(fixture->test, 0, &map, 1), 0);
+        assert_int_equal(virDomainSuspend(fixture->test), 0);
+        assert_soon(fixture, pinned_by_hand);
+        set_core(fixture, 5, true);
+        reserve(fixture);
+        /* the other one leaves */
+        assert_string_equal(fixture->wants, "vcpu.cpus=0-4,6-7 ");
+        assert_string_equal(fixture->context->last_told,
+                            "not-isolated 6695eb01-f6a4-8304-79aa-97f2502e193f.i1.0: vCPU 0 of test stays: it is pinned by hand, and its owner does not say policy=auto");
+        assert_soon(fixture, nothing_is_wanted);
+        assert_pinned(fixture, 0, "4,5");
+        assert_int_equal(wish(fixture, "policy=auto"), 0);
+        assert_soon(fixture, is_automatic);
+        assert_soon(fixture, nothing_is_wanted);
+        assert_pinned(fixture, 0, "4");
+        set_core(fixture, 5, false);
+        assert_soon(fixture, nothing_is_wanted);
+        assert_pinned(fixture, 0, "4,5");
 }
 
 static void a_decision_is_what_a_virtual_cpu_comes_back_to(void **userdata) {
@@ -498,22 +617,6 @@ static void a_domain_that_ends_while_it_has_to_leave_io_cores_is_there_to_the_en
                 set_core(fixture, 3, false);
                 virDomainFree(other);
         }
-}
-
-static bool class_is_latency(struct fixture *fixture) { return strcmp(domain(fixture)->pub.class, "latency") == 0; }
-static bool is_manual(struct fixture *fixture) { return domain(fixture)->pub.wish == IOCORE_WISH_MANUAL; }
-
-static int wish(struct fixture *fixture, const char *attributes) {
-        int64_t end = now_msec() + SOON_SECONDS * 1000;
-        int r;
-
-        do {
-                turn(fixture);
-                r = iocore_plugin.domain_wish(fixture->state, "test", attributes, fixture->reason, sizeof fixture->reason);
-                if (r == -EINPROGRESS)
-                        pause_10_msec();
-        } while (r == -EINPROGRESS && now_msec() < end);
-        return r;
 }
 
 static void a_domain_whose_owner_wants_it_left_alone_stays_on_io_cores(void **userdata) {
@@ -694,6 +797,9 @@ int main(void) {
                 on_the_test_host(the_other_threads_and_the_memory_are_placed_too),
                 on_the_test_host(what_a_hand_changes_is_told_and_is_the_owners_wish),
                 on_the_test_host(virtual_cpus_leave_io_cores_and_come_back),
+                on_the_test_host(what_a_hand_pinned_to_several_cpus_stays_unless_its_owner_says_auto),
+                on_the_test_host(memory_of_another_mode_than_restrictive_is_fixed),
+                on_the_test_host(memory_that_numad_placed_is_where_numad_said),
                 on_the_test_host(a_decision_is_what_a_virtual_cpu_comes_back_to),
                 on_the_test_host(a_decision_that_is_undone_leaves_no_trace),
                 on_the_test_host(a_domain_that_ends_while_it_has_to_leave_io_cores_is_there_to_the_end_of_that),

@@ -109,6 +109,20 @@ static void a_placement_becomes_pins_of_all_vcpus_and_the_emulator_and_then_of_m
         assert_step(decision, 1, "vcpu.cpus", "vm.7.1", "0-2");
 }
 
+static void vcpus_are_placed_also_where_memory_cannot_be_bound_anew(void **state) {
+        struct fixture *fixture = *state;
+        vm(fixture)->pub.bound = vm(fixture)->pub.memory_fixed = true;
+        vm(fixture)->pub.wish = IOCORE_WISH_AUTO;
+        const struct decision *decision = plan_one(fixture, INTENT_PLACE, "vm", "0@1 pin=cpu memory=domain");
+        assert_int_equal(decision->verdict, VERDICT_PLANNED);
+        assert_int_equal(decision->n_steps, 2);
+        assert_step(decision, 0, "vcpu.cpus", "vm.7.0", "4");
+        assert_step(decision, 1, "vcpu.cpus", "vm.7.1", "5");
+        assert_refused(plan_one(fixture, INTENT_BIND_MEMORY, "vm", "0"), "fixed");
+        vm(fixture)->pub.memory_fixed = false;
+        assert_int_equal(plan_one(fixture, INTENT_BIND_MEMORY, "vm", "0")->verdict, VERDICT_PLANNED);
+}
+
 static void cells_are_placed_each_on_its_own_node(void **state) {
         struct fixture *fixture = *state;
         struct domain *domain = placement_domain(fixture->host, "two", 4, "0-7", 4 * GIB);
@@ -320,6 +334,7 @@ static void a_list_that_is_too_long_for_a_step_is_refused(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(a_placement_becomes_pins_of_all_vcpus_and_the_emulator_and_then_of_memory, setup, teardown),
+                cmocka_unit_test_setup_teardown(vcpus_are_placed_also_where_memory_cannot_be_bound_anew, setup, teardown),
                 cmocka_unit_test_setup_teardown(cells_are_placed_each_on_its_own_node, setup, teardown),
                 cmocka_unit_test_setup_teardown(a_domain_that_is_there_is_left_alone, setup, teardown),
                 cmocka_unit_test_setup_teardown(what_is_in_somebodys_hands_is_refused, setup, teardown),
