@@ -62,6 +62,7 @@ interval = 2"
   is "$(pins_of "$auto")" "$everywhere $everywhere $everywhere $everywhere" "when iocored has ended they have all CPUs again"
   is "$(pins_of "$by_hand")" "1 0 1 0" "and those pinned by hand what the hand said"
   test_cells "$auto"
+  test_emulator
 }
 
 cells_in() { grep -oE "<(cell|memnode) [^>]*>" | sort | tr -d '\n'; }
@@ -95,4 +96,56 @@ synthetic = numa:2 core:1 pu:1"
   is "$(domain "$large" '[.vcpu_threads[].cell] | join(" ")')" "0 1" "with a vCPU each"
   is "$(ctl domain advise "$large")" "It fits a node, or has guest cells: nothing to advise." "and has nothing more to advise"
   stop_daemon
+}
+
+# write_asking_policy EPOCH:NAME=ACTION...: asks for domain:ACTION again and again, in that of 35 epochs
+write_asking_policy() {
+  local asked
+  {
+    echo 'return policy { name = "test-ask", doc = "Asks as it is told.", on_epoch = function(host)'
+    for asked in "$@"; do
+      echo "  if host.epoch % 35 == ${asked%%:*} then"
+      asked=${asked#*:}
+      echo "    local d = host:domain(\"${asked%%=*}\")"
+      echo "    if d and d.state == \"running\" then d:${asked#*=} end"
+      echo "  end"
+    done
+    echo 'end }'
+  } >"$work/policies/60-test-ask.lua"
+}
+emulator_pin() { v emulatorpin "$1" | awk '{ print $NF }'; }
+# CPUs of the emulator's threads: as virsh says, and as the kernel does of the first of them
+emulator_cpus() { echo "$(emulator_pin "$1") $(allowed_cpus "$1" 'qemu-system-x86')"; }
+emulator_is() { [ "$(emulator_cpus "$1")" = "$2 $2" ]; }
+# refused_for OBJECT RULE: was something about it refused for that?
+refused_for() { ctl decisions --json | jq -e --arg object "$1" --arg rule "$2" 'any(.[]; .object == $object and .verdict == "refused" and .rule == $rule)' >/dev/null; }
+
+# On a made-up host of two nodes with a CPU each: the emulator's threads follow, and memory that libvirt does not bind anew keeps nothing from being placed.
+test_emulator() {
+  local follows=$tag-p strict=$tag-t everywhere
+  everywhere=$(all_cpus)
+  # what was just changed is held for two seconds
+  write_asking_policy "0:$follows=place{placement=\"0@1 pin=cpu emulator=yes\"}" "5:$strict=place{placement=\"0@1 pin=cpu memory=domain\"}" "30:$strict=bind_memory{node=1}"
+  start_daemon
+  start_placed "$strict" "<numatune><memory mode='strict' nodeset='0'/></numatune><metadata><iocore xmlns='https://iocore.org/xmlns/domain/1' policy='auto'/></metadata>"
+  ok $? "a domain with strict memory starts" || return
+  wait_until 20 emulator_is "$follows" 1
+  ok $? "the emulator's threads follow the vCPUs, as virsh and the kernel say" || diag "$(emulator_cpus "$follows"; ctl decisions; tail -5 "$work/iocored.log")"
+  is "$(pins_of "$follows")" "1 1 1 1" "which are there"
+  wait_until 20 vcpus_are "$strict" 1
+  ok $? "vCPUs are placed also where libvirt does not bind memory anew" || diag "$(pins_of "$strict"; ctl decisions; tail -5 "$work/iocored.log")"
+  wait_until 10 refused_for "$strict" fixed
+  ok $? "where that alone is asked for it says why" || diag "$(ctl decisions)"
+  is "$(ctl decisions --json | jq '[.[] | select(.verdict == "failed")] | length')" 0 "nothing has failed"
+  stop_daemon
+  is "$(emulator_cpus "$follows") $(pins_of "$follows")" "$everywhere $everywhere $everywhere $everywhere $everywhere $everywhere" "at the end the emulator has its CPUs back"
+  start_daemon
+  wait_until 20 emulator_is "$follows" 1
+  ok $? "another iocored places it again"
+  stop_daemon KILL
+  is "$(emulator_cpus "$follows")" "1 1" "one that is killed leaves it"
+  timeout 20 "$BUILD/iocored" --config "$work/iocored.conf" --restore >>"$work/iocored.log" 2>&1
+  is "$(emulator_cpus "$follows") $(pins_of "$follows")" "$everywhere $everywhere $everywhere $everywhere $everywhere $everywhere" "and --restore takes that back"
+  v destroy "$strict"
+  rm "$work/policies/60-test-ask.lua"
 }
