@@ -48,6 +48,7 @@ struct plan_unit {
         int core;           /* IOCORE_CPU_ANY: on no I/O core */
         int next;
         bool settled;       /* this plan decided where it is */
+        enum share_within share; /* the stricter of the rules and what its domain's owner wants */
         double load;
 };
 
@@ -81,6 +82,7 @@ struct planning {
         size_t *order;
         int *targets;
         size_t n_moves; /* in this epoch, this plan's own included */
+        enum share_within strictest; /* of all units */
 
         /* The host with what this plan has placed so far; made for the first intent that places a domain. */
         struct placement *placement;

@@ -165,10 +165,28 @@ static const char *domain_or_unknown(const struct unit *unit) {
         return name[0] ? name : "unknown";
 }
 
+/* Of two units on one I/O core the stricter one's wish is heeded. */
+static bool may_not_share(const struct planning *planning, int cpu, size_t unit, struct refusal *refusal) {
+        const struct host *host = planning->host;
+        const struct unit *newcomer = host->units[unit];
+        for (int i = planning->cores[cpu].first_unit; i >= 0; i = planning->units[i].next) {
+                const struct unit *other = host->units[i];
+                const struct unit *says = planning->units[i].share > planning->units[unit].share ? other : newcomer;
+                enum share_within share = planning->units[says == other ? (size_t) i : unit].share;
+                if (share == SHARE_ANY || (share == SHARE_DOMAIN && same_domain(newcomer, other)))
+                        continue;
+                bool is_rule = planning->rules->share_within == share;
+                refusal_set(refusal, "share-within", "CPU %d serves %s of domain %.60s, %s is of domain %.60s, and %s%.60s is %s", cpu, other->pub.id,
+                            domain_or_unknown(other), newcomer->pub.id, domain_or_unknown(newcomer), is_rule ? "[units] share-within" : "share-within of domain ",
+                            is_rule ? "" : domain_or_unknown(says), share == SHARE_NONE ? "none" : "domain");
+                return true;
+        }
+        return false;
+}
+
 bool core_has_no_room(const struct planning *planning, int cpu, size_t unit, struct refusal *refusal) {
         const struct planner_rules *rules = planning->rules;
         const struct plan_core *core = &planning->cores[cpu];
-        const struct unit *newcomer = planning->host->units[unit];
 
         if (planning->units[unit].core == cpu)
                 return false;
@@ -177,18 +195,7 @@ bool core_has_no_room(const struct planning *planning, int cpu, size_t unit, str
                             rules->max_devices_per_worker);
                 return true;
         }
-        if (rules->share_within == SHARE_NONE && core->n_units > 0) {
-                refusal_set(refusal, "share-within", "CPU %d serves %zu unit already, and [units] share-within is none", cpu, core->n_units);
-                return true;
-        }
-        if (rules->share_within == SHARE_DOMAIN)
-                for (int i = core->first_unit; i >= 0; i = planning->units[i].next)
-                        if (!same_domain(newcomer, planning->host->units[i])) {
-                                refusal_set(refusal, "share-within", "CPU %d serves %s of domain %.60s, %s is of domain %.60s, and [units] share-within is domain", cpu,
-                                            planning->host->units[i]->pub.id, domain_or_unknown(planning->host->units[i]), newcomer->pub.id, domain_or_unknown(newcomer));
-                                return true;
-                        }
-        return false;
+        return planning->strictest != SHARE_ANY && may_not_share(planning, cpu, unit, refusal);
 }
 
 bool move_leaves_node(const struct planning *planning, size_t unit, int cpu, struct refusal *refusal) {

@@ -54,7 +54,7 @@ static bool units_are_stuck(struct planning *planning, int core, size_t node, bo
                 size_t unit = planning->order[placed];
                 int target = refuge(planning, unit, core, node);
                 if (target < 0 && !last) {
-                        const char *rule = planning->rules->share_within == SHARE_ANY ? "max-devices-per-worker" : "share-within";
+                        const char *rule = planning->strictest == SHARE_ANY ? "max-devices-per-worker" : "share-within";
                         refusal_set(refusal, rule, "the other I/O cores of node %d have room for %zu of the %zu units of CPU %d",
                                     planning->host->nodes[node].topology->node, placed, n, core);
                         break;

@@ -162,8 +162,21 @@ static int grow_scratch(struct planner *planner, const struct host *host) {
         return 0;
 }
 
+/* What the owner of a domain wants. Each domain is a control group of its own. */
+static enum share_within wanted_share(const struct domain *domain) {
+        const char *wish = domain ? domain->pub.share_within : "";
+        if (strcmp(wish, "none") == 0)
+                return SHARE_NONE;
+        return strcmp(wish, "domain") == 0 || strcmp(wish, "cgroup") == 0 ? SHARE_DOMAIN : SHARE_ANY;
+}
+
+static enum share_within stricter(enum share_within a, enum share_within b) {
+        return a > b ? a : b;
+}
+
 static void fill_scratch(struct planning *planning) {
         const struct host *host = planning->host;
+        planning->strictest = planning->rules->share_within;
         for (size_t i = 0; i < host->n_cpus; i++)
                 planning->cores[i] = (struct plan_core) { .io_core = host->cpus[i].io_core, .ours = host->cpus[i].io_core_ours, .n_pinned = host->cpus[i].n_pinned,
                                                           .first_unit = -1 };
@@ -171,7 +184,9 @@ static void fill_scratch(struct planning *planning) {
         for (size_t i = host->n_units; i-- > 0;) {
                 const struct unit *unit = host->units[i];
                 planning->units[i] = (struct plan_unit) { .core = IOCORE_CPU_ANY, .next = -1,
+                                                          .share = stricter(planning->rules->share_within, wanted_share(host_unit_domain(host, unit))),
                                                           .load = sane_load(unit->load_average, unit->rates_valid ? unit->load : 0) };
+                planning->strictest = stricter(planning->strictest, planning->units[i].share);
                 const struct worker *worker = (const struct worker *) unit->pub.worker;
                 if (host_unit_is_manual(unit) && worker && !worker->pub.shared && worker->pub.cpu >= 0 && (size_t) worker->pub.cpu < host->n_cpus)
                         planning->cores[worker->pub.cpu].n_pinned++;

@@ -9,6 +9,7 @@
 #include "daemon/host/host.h"
 #include "decision.h"
 
+/* Whose units may be together on an I/O core; from free to strict. */
 enum share_within { SHARE_ANY, SHARE_DOMAIN, SHARE_NONE };
 
 /* From iocored.conf; see iocored.conf(5). */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/cleanup.h"
 #include "planner-model.h"
 
 /* --- by hand */
@@ -191,6 +192,14 @@ static void draw_units(struct world *world, struct draw *draw) {
         for (size_t i = 0; i < host->n_cpus && n_cores < 64; i++)
                 if (host->cpus[i].io_core)
                         cores[n_cores++] = (int) i;
+        for (unsigned i = 1; one_in(draw, 2) && i < 5; i++) {
+                static const char *const wishes[] = { "", "", "any", "cgroup", "domain", "none" };
+                snprintf(id, sizeof id, "vm%u", i);
+                struct domain *domain = host_domain_add(host, NULL, id);
+                if (!domain)
+                        abort();
+                snprintf(domain->pub.share_within, sizeof domain->pub.share_within, "%s", wishes[draw_below(draw, ELEMENTSOF(wishes))]);
+        }
         for (unsigned i = 0; i < n; i++) {
                 snprintf(id, sizeof id, "d.%u", i + 1);
                 int core = n_cores > 0 && !one_in(draw, 3) ? cores[draw_below(draw, (unsigned) n_cores)] : IOCORE_CPU_ANY;
@@ -337,6 +346,19 @@ static bool cpu_untouchable(const struct world *world, int number) {
                (cpu->topology->isolated && !world->rules.use_isolated) || (cpu->worker && cpu->worker->state == OBJECT_MANUAL);
 }
 
+/* Of the rules and what the owners of both want. */
+static enum share_within strictest_of(const struct world *world, const struct unit *a, const struct unit *b) {
+        static const struct { const char *wish; enum share_within share; } wishes[] = { { "domain", SHARE_DOMAIN }, { "cgroup", SHARE_DOMAIN }, { "none", SHARE_NONE } };
+        const char *const names[] = { a->pub.domain, b->pub.domain };
+        enum share_within share = world->rules.share_within;
+        for (size_t i = 0; i < 2 * ELEMENTSOF(wishes); i++) {
+                const struct domain *domain = names[i % 2][0] ? host_domain(world->host, names[i % 2]) : NULL;
+                if (domain && strcmp(domain->pub.share_within, wishes[i / 2].wish) == 0 && wishes[i / 2].share > share)
+                        share = wishes[i / 2].share;
+        }
+        return share;
+}
+
 /* Could `unit` be put on `cpu`, as far as the number and the domains of the units there go? */
 static bool has_room(const struct world *world, const struct unit *unit, int cpu) {
         const struct planner_rules *rules = &world->rules;
@@ -346,8 +368,8 @@ static bool has_room(const struct world *world, const struct unit *unit, int cpu
                 if (other == unit || other->core != cpu)
                         continue;
                 others++;
-                if (rules->share_within == SHARE_NONE ||
-                    (rules->share_within == SHARE_DOMAIN && (!unit->pub.domain[0] || strcmp(unit->pub.domain, other->pub.domain) != 0)))
+                enum share_within share = strictest_of(world, unit, other);
+                if (share == SHARE_NONE || (share == SHARE_DOMAIN && (!unit->pub.domain[0] || strcmp(unit->pub.domain, other->pub.domain) != 0)))
                         return false;
         }
         return rules->max_devices_per_worker == 0 || others < rules->max_devices_per_worker;

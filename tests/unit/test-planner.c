@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "daemon/cleanup.h"
 #include "planner-model.h"
 
 /* Two nodes of four CPUs, no SMT: CPUs 0-3 and 4-7. */
@@ -361,6 +362,35 @@ static void a_move_keeps_to_every_rule(void **state) {
         end(&f);
 }
 
+/* The owner of a domain can be stricter than the configuration, also about others; not more generous. */
+static void an_owner_says_whose_units_may_be_beside_his(void **state) {
+        (void) state;
+        static const struct { const char *mine, *yours; enum share_within rule; bool same, refused; } cases[] = {
+                { "", "", SHARE_ANY, false, false },         { "any", "any", SHARE_ANY, false, false },    { "domain", "", SHARE_ANY, false, true },
+                { "", "domain", SHARE_ANY, false, true },    { "cgroup", "", SHARE_ANY, false, true },     { "domain", "domain", SHARE_ANY, true, false },
+                { "none", "none", SHARE_ANY, true, true },   { "", "none", SHARE_ANY, false, true },       { "none", "", SHARE_DOMAIN, true, true },
+                { "any", "any", SHARE_DOMAIN, false, true }, { "domain", "domain", SHARE_NONE, true, true }, { "nonsense", "", SHARE_ANY, false, false },
+        };
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                struct fixture f;
+                begin(&f, "numa:2 core:4 pu:1");
+                model_core(f.host, 0, NULL, true);
+                model_core(f.host, 1, NULL, true);
+                struct unit *mine = model_unit(f.host, "d.1", 0, 0, 0.1), *yours = model_unit(f.host, "d.2", 1, 0, 0.1);
+                snprintf(mine->pub.domain, sizeof mine->pub.domain, "vm1");
+                snprintf(yours->pub.domain, sizeof yours->pub.domain, cases[i].same ? "vm1" : "vm2");
+                struct domain *a = host_domain_add(f.host, NULL, "vm1"), *b = host_domain_add(f.host, NULL, "vm2");
+                snprintf(a->pub.share_within, sizeof a->pub.share_within, "%s", cases[i].mine);
+                snprintf(b->pub.share_within, sizeof b->pub.share_within, "%s", cases[i].yours);
+                f.rules.share_within = cases[i].rule;
+                if (cases[i].refused)
+                        assert_refused(decide(&f, MOVE("d.1", 1)), "share-within");
+                else
+                        assert_verdict(decide(&f, MOVE("d.1", 1)), VERDICT_PLANNED);
+                end(&f);
+        }
+}
+
 static void a_unit_that_the_host_keeps_where_it_is_does_not_keep_others_from_growing(void **state) {
         struct fixture f;
         (void) state;
@@ -515,6 +545,7 @@ int main(void) {
                 cmocka_unit_test(a_core_with_more_units_than_moves_is_drained_over_epochs),
                 cmocka_unit_test(cores_in_others_hands_stay),
                 cmocka_unit_test(a_move_keeps_to_every_rule),
+                cmocka_unit_test(an_owner_says_whose_units_may_be_beside_his),
                 cmocka_unit_test(a_unit_that_the_host_keeps_where_it_is_does_not_keep_others_from_growing),
                 cmocka_unit_test(bans_are_absolute_for_clients_too),
                 cmocka_unit_test(holds_and_cool_downs_start_after_a_real_change_and_skip_clients),
