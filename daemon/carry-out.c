@@ -20,7 +20,7 @@ static void log_decision(const struct decision *decision) {
 
 static bool touches_structure(const struct decision *decision) {
         for (size_t i = 0; i < decision->n_steps; i++)
-                if (decision->steps[i].kind != STEP_KNOB_SET)
+                if (decision->steps[i].kind != STEP_KNOB_SET && decision->steps[i].kind != STEP_MEMORY_MOVE)
                         return true;
         return false;
 }
@@ -40,7 +40,7 @@ static void begin_trial(struct engine *engine, struct decision *entry) {
 
 /* A queue whose VM ended while it was decided about is normal: nothing failed, there is nothing left to be set. */
 static void excuse_what_vanished(struct decision *decision, int error) {
-        if ((error != -ENOENT && error != -ENODEV && error != -ESRCH) || decision->n_steps != 1 || decision->steps[0].kind != STEP_KNOB_SET)
+        if ((error != -ENOENT && error != -ENODEV && error != -ESRCH) || decision->n_steps != 1 || touches_structure(decision))
                 return;
         decision->verdict = VERDICT_REFUSED;
         snprintf(decision->rule, sizeof decision->rule, "unknown-object");

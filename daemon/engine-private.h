@@ -99,8 +99,10 @@ struct hotplug *hotplug_free(struct hotplug *hotplug);
 void engine_check_hotplug(struct engine *engine);
 /* Is it out of bounds for iocored? */
 bool engine_domain_is_banned(const struct engine *engine, const char *domain);
-/* Passes on how far jobs of plugins are. */
+/* Passes on how far jobs of plugins are, to the model as well. */
 void engine_tell_jobs(struct engine *engine);
+/* Ends what `source` has begun and is not over. */
+void engine_cancel_jobs_of(struct engine *engine, const char *source);
 /* Tells I/O cores made by iocored that have had nothing to do for a while. */
 void engine_watch_idle_cores(struct engine *engine);
 /* Sets what plugins want so that nothing but units runs on the I/O cores. */

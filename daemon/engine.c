@@ -77,6 +77,14 @@ static void foreign_change(void *userdata, const char *object, const char *knob,
         engine_tell(engine, "foreign-change", object, text);
 }
 
+static int begin_memory(void *userdata, const char *domain, int cell, int node, const char *source, uint64_t *ret_job, char *ret_reason, size_t size) {
+        return engine_domain_memory(userdata, domain, cell, node, source, ret_job, ret_reason, size);
+}
+
+static void cancel_job(void *userdata, uint64_t job) {
+        (void) engine_cancel_job(userdata, job); /* -ENOENT: it is over */
+}
+
 /* --- life */
 
 static int open_journal(struct journal **ret, const struct config *config) {
@@ -230,6 +238,8 @@ int engine_new(struct engine **ret, struct config *config) {
                 .foreign = config->foreign_changes,
                 .on_foreign = foreign_change,
                 .on_refused = engine_tell_refused,
+                .begin_memory = begin_memory,
+                .cancel_job = cancel_job,
                 .reservation = engine->reservation,
                 .asks = engine->asks,
                 .userdata = engine,

@@ -70,7 +70,7 @@ typedef void (*engine_wish_done)(void *userdata, int error, const char *reason);
  * domain; -EPERM: it is banned; -EOPNOTSUPP: its plugin keeps no wishes; -EINVAL: too long; -EBUSY: another one of this domain is under way; -ENOBUFS: too many are. Then it is not called. */
 int engine_wish(struct engine *engine, const char *domain, const char *attributes, engine_wish_done done, void *userdata);
 
-/* Where memory is: a client's wish, carried out by a plugin in its own time; see memory_begin() in iocore-plugin.h. `node`: to which it is moved, or IOCORE_NODE_UNKNOWN to look at it
+/* Where memory is: a wish of a client or of a decision, carried out by a plugin in its own time; see memory_begin() in iocore-plugin.h. `node`: to which it is moved, or IOCORE_NODE_UNKNOWN to look at it
  * only; `cell`: of the guest, or -1. *ret_job: the number of the job. 0; -ENOENT: no such domain, cell or node; -EPERM: iocored observes, or the domain is banned; -EOPNOTSUPP: no plugin can; what memory_begin() returns;
  * ret_reason says more. */
 int engine_domain_memory(struct engine *engine, const char *domain, int cell, int node, const char *source, uint64_t *ret_job, char *ret_reason, size_t size);

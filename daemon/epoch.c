@@ -101,6 +101,7 @@ static void undo_stopped_policies(struct engine *engine) {
                 struct restore_report report = { 0 };
                 snprintf(source, sizeof source, "policy:%s", engine->stopped[i]);
                 engine_abandon_open(engine, source);
+                engine_cancel_jobs_of(engine, source);
                 int r = transaction_restore(&engine->actor, source, &report);
                 log_message(r < 0 ? LOG_WARNING : LOG_NOTICE, "Policy %s: %u of its changes put back, %u failed.", engine->stopped[i], report.restored,
                             report.failed);

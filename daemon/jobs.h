@@ -23,6 +23,7 @@ struct job {
         struct plugin_instance *plugin;
         const char *kind;             /* "move-memory", "read-memory" */
         char object[IOCORE_NAME_MAX]; /* a domain, or "PID.START" of a process */
+        bool of_domain;
         int cell, node;               /* as in struct iocore_memory */
         char source[64];              /* who asked for it: "client:uid=0" */
         uint64_t begun_usec, ended_usec; /* of the real-time clock; ended_usec: 0 while it goes on */

@@ -48,6 +48,8 @@ static bool invert_step(const struct step *done, int removed_cpu, struct step *r
         case STEP_KNOB_SET:
                 snprintf(ret->value, sizeof ret->value, "%s", done->old_value);
                 return true;
+        case STEP_MEMORY_MOVE:
+                return false; /* what was moved stays */
         }
         return false;
 }

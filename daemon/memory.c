@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Clients' wishes about where memory is: looked at and moved by whichever plugin can, as a job. */
+/* Where memory is: looked at and moved by whichever plugin can, as a job, for clients and for decisions. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cleanup.h"
 #include "engine-private.h"
@@ -25,6 +26,44 @@ static struct plugin_instance *mover(const struct engine *engine) {
         return NULL;
 }
 
+/* KiB that a job is still to move. As long as it has not looked, what the model has elsewhere: more than that it cannot be. */
+static uint64_t still_to_come(const struct engine *engine, const struct job *job) {
+        const struct host *host = engine->host;
+        uint64_t page_kib = (uint64_t) sysconf(_SC_PAGESIZE) / 1024, done = job->pub.moved_pages + job->pub.failed_pages, sum = 0;
+        const struct domain *domain = job->of_domain ? host_domain(host, job->object) : NULL;
+        if (job->pub.total_pages > 0)
+                return job->pub.total_pages > done ? (job->pub.total_pages - done) * page_kib : 0;
+        for (size_t node = 0; domain && node < host->n_nodes; node++) {
+                if (host->nodes[node].topology->node == job->node)
+                        continue;
+                for (size_t cell = 0; cell < domain->n_cells; cell++)
+                        if ((job->cell < 0 || (size_t) job->cell == cell) && domain->cells[cell].kib_of_node)
+                                sum += domain->cells[cell].kib_of_node[node];
+                if (job->cell < 0 && domain->rest_kib_of_node)
+                        sum += domain->rest_kib_of_node[node];
+        }
+        return sum;
+}
+
+/* Placement leaves a domain alone whose memory moves, and takes no room twice. */
+static void mark_what_moves(struct engine *engine) {
+        const struct jobs *jobs = engine_jobs(engine);
+        struct host *host = engine->host;
+        const struct job *job;
+        for (size_t i = 0; i < host->n_nodes; i++)
+                host->nodes[i].memory_coming_kib = 0;
+        for (size_t i = 0; i < host->n_domains; i++)
+                host->domains[i]->moving = false;
+        for (size_t i = 0; (job = jobs_at(jobs, i)); i++) {
+                struct node *node = job->node != IOCORE_NODE_UNKNOWN && !job_is_over(job) ? host_node(host, job->node) : NULL;
+                struct domain *domain = node && job->of_domain ? host_domain(host, job->object) : NULL;
+                if (node)
+                        node->memory_coming_kib += still_to_come(engine, job);
+                if (domain)
+                        domain->moving = true;
+        }
+}
+
 static int begin(struct engine *engine, const struct iocore_memory *memory, const char *object, const char *source, uint64_t *ret_job, char *ret_reason, size_t size) {
         struct plugin_instance *instance = mover(engine);
         bool moves = memory->node != IOCORE_NODE_UNKNOWN;
@@ -42,6 +81,7 @@ static int begin(struct engine *engine, const struct iocore_memory *memory, cons
         uint64_t id = job->pub.id;
         snprintf(job->object, sizeof job->object, "%s", object);
         snprintf(job->source, sizeof job->source, "%s", source);
+        job->of_domain = memory->domain[0] != '\0';
         job->cell = memory->cell;
         job->node = memory->node;
         int r = instance->plugin->memory_begin(instance->state, memory, id, ret_reason, size);
@@ -52,6 +92,8 @@ static int begin(struct engine *engine, const struct iocore_memory *memory, cons
         if (moves)
                 log_notice("Job %" PRIu64 ": memory of %s goes to node %d, as %s wants it.", id, object, memory->node, source);
         *ret_job = id;
+        if (moves)
+                mark_what_moves(engine);
         return 0;
 }
 
@@ -88,13 +130,22 @@ int engine_cancel_job(struct engine *engine, uint64_t id) {
         return job->plugin->plugin->job_cancel(job->plugin->state, id);
 }
 
+void engine_cancel_jobs_of(struct engine *engine, const char *source) {
+        const struct job *job;
+        for (size_t i = 0; (job = jobs_at(engine_jobs(engine), i)); i++)
+                if (strcmp(job->source, source) == 0)
+                        (void) engine_cancel_job(engine, job->pub.id); /* -ENOENT: it is over */
+}
+
 const struct jobs *engine_jobs(const struct engine *engine) {
         return plugin_set_jobs(engine->plugins);
 }
 
 void engine_tell_jobs(struct engine *engine) {
         const struct job *job;
+        bool changed = false;
         while ((job = jobs_take_changed(plugin_set_jobs(engine->plugins)))) {
+                changed = true;
                 if (job_is_over(job) && job->node != IOCORE_NODE_UNKNOWN)
                         log_notice("Job %" PRIu64 " (memory of %s to node %d) is %s: %" PRIu64 " pages moved, %" PRIu64 " could not be, in %.1f s%s%s.", job->pub.id, job->object,
                                    job->node, job_state_to_string(job->pub.state), job->pub.moved_pages, job->pub.failed_pages, (double) job->pub.busy_usec / 1e6,
@@ -102,4 +153,6 @@ void engine_tell_jobs(struct engine *engine) {
                 if (engine->listener.job)
                         engine->listener.job(engine->listener.userdata, job);
         }
+        if (changed)
+                mark_what_moves(engine);
 }

@@ -398,9 +398,18 @@ static bool has(const struct iocore_plugin *plugin, const char *kind) {
         return false;
 }
 
+static const char *memory_unavailable(const struct plugin_set *set) {
+        for (struct plugin_instance **p = set->instances; *p; p++)
+                if ((*p)->plugin->memory_begin && (*p)->plugin->job_cancel)
+                        return NULL;
+        return "no open plugin moves memory: see the plugin numa in iocorectl status";
+}
+
 const char *plugin_set_unavailable(const struct plugin_set *set, const char *kind, const char *object) {
         const struct plugin_instance *owner = object ? owner_of(set->host, kind, object) : NULL;
         const char *why = NULL;
+        if (strcmp(kind, MEMORY_MOVE) == 0)
+                return memory_unavailable(set);
         for (struct plugin_instance **p = set->instances; *p; p++) {
                 const struct iocore_plugin *plugin = (*p)->plugin;
                 if (owner && owner != *p)

@@ -422,7 +422,7 @@ struct iocore_plugin {
          * -EINPROGRESS as in set() of a knob: call again with the same to hear what became of it. -EINVAL: no such attribute or value (ret_reason says which); -ENOENT: no such domain. Optional. */
         int (*domain_wish)(void *state, const char *domain, const char *attributes, char *ret_reason, size_t size);
         /* Begins the job `job`: the memory is moved, or looked at (then told by domain_memory(), if it is a domain's). Returns at once, the work is done in a thread of the plugin's own, and
-         * told by job_update(). Nothing of it is journaled: where pages are is no setting. -EINVAL: no such node or cell; -ESRCH: no such process; -EBUSY: too many jobs; -EOPNOTSUPP; ret_reason says
+         * told by job_update(); where the memory of a domain is then is told before its move is over, or soon after one was cancelled. Nothing of it is journaled: where pages are is no setting. -EINVAL: no such node or cell; -ESRCH: no such process; -EBUSY: too many jobs; -EOPNOTSUPP; ret_reason says
          * more. Optional. */
         int (*memory_begin)(void *state, const struct iocore_memory *memory, uint64_t job, char *ret_reason, size_t size);
         /* Ends a job as soon as the slice of work in hand (some 50 ms) is done; it is over when job_update() says so. -ENOENT: it is over already, or not this plugin's. */

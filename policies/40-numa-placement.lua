@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
--- Puts virtual machines where their memory, their hardware and their I/O cores are: whole onto one node where they fit, the vCPUs guest cell by guest cell where not.
+-- Puts virtual machines where their memory, their hardware and their I/O cores are: whole onto one node where they fit, guest cell by guest cell where not.
 -- The host is looked at when a domain or an I/O core has changed, and now and then; what is to be done is worked out by host:placements, and only asked for here.
 
 local due = 0    -- when the host is looked at next
@@ -34,8 +34,20 @@ local function ask(proposal)
   }
 end
 
+-- One whose memory moves is not proposed, which does not mean that it is where it should be: the pause counts from when that is over.
+local function keep_what_moves(host, still)
+  for name, entry in pairs(asked) do
+    local domain = host:domain(name)
+    if domain and domain.moving then
+      entry.again = host.time + entry.wait
+      still[name] = entry
+    end
+  end
+end
+
 local function look(host, p)
   local still, n = {}, 0
+  keep_what_moves(host, still)
   for _, proposal in ipairs(host:placements { pin = p.pin_vcpus, memory = p.memory, emulator = p.pin_emulator, gain = p.gain, gib_cost = p.gib_cost, keep_free = p.keep_free }) do
     local name = proposal.domain.name
     local entry = may_ask(host, p, name, proposal.placement)
@@ -60,7 +72,7 @@ return policy {
     gib_cost = { default = 0.01, min = 0, max = 10, unit = "CPUs", doc = "What moving 1 GiB of memory must win on top of that." },
     keep_free = { default = 0.02, min = 0, max = 1, doc = "Share of a node's memory that is left free when memory is moved there." },
     pin_vcpus = { default = "node", values = { "no", "node", "cpu" }, doc = "A vCPU may use all VM cores of its node, or gets one CPU, or stays where it is while only memory moves." },
-    memory = { default = "domain", values = { "stay", "domain", "cells" }, doc = "May memory be moved: not, a virtual machine's as a whole, each guest cell's on its own (which no plugin of iocored can yet)." },
+    memory = { default = "cells", values = { "stay", "domain", "cells" }, doc = "May memory be moved: not, a virtual machine's as a whole, or also each guest cell's of one that is split." },
     pin_emulator = { default = false, doc = "The emulator's threads follow the vCPUs; they may always use I/O cores." },
     settle = { default = 2, min = 0, max = 60, unit = "s", doc = "How long after a change the host is looked at." },
     rest = { default = 5, min = 1, max = 3600, unit = "s", doc = "How long after something was asked for the host is looked at again." },

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the files of the transaction share: transaction.c (doing), transaction-undo.c (undoing and telling), transaction-open.c (staying open over epochs). */
+/* What the files of the transaction share: transaction.c (doing), transaction-undo.c (undoing and telling), transaction-open.c (staying open over epochs), transaction-memory.c (jobs). */
 #ifndef TRANSACTION_INTERNAL_H
 #define TRANSACTION_INTERNAL_H
 
@@ -30,6 +30,7 @@ struct transaction {
         size_t n_prepared, n_allocated;
         bool foreign;
         bool unannounced; /* the journal could not be written */
+        char reason[IOCORE_NAME_MAX]; /* why a job could not be begun; "" */
 
         /* While it stays open: see transaction_resume(). */
         bool may_stay_open;
@@ -49,6 +50,15 @@ int transaction_start(struct transaction *run);
 /* transaction.c: makes an I/O core, and unmakes what the journal has on a CPU. 0 or -errno. */
 int transaction_add_core(struct transaction *run, struct plugin_instance *instance, int cpu, struct undo *undo);
 int transaction_clear_place(struct transaction *run, const struct plugin_instance *instance, int cpu);
+
+/* transaction-memory.c */
+/* 0 or -errno, and why in run->reason. */
+int transaction_begin_memory(struct transaction *run, struct step *step, struct undo *undo);
+void transaction_cancel_memory(struct transaction *run, const struct step *step);
+/* All that are left to be begun. False: one could not be, it is the step *ret_failed and the return *ret_error. */
+bool transaction_begin_jobs(struct transaction *run, size_t *ret_failed, int *ret_error);
+/* Of a decision that is done: adds to its text which jobs it began. */
+void transaction_tell_jobs(struct decision *decision);
 
 /* transaction-undo.c */
 /* Puts a knob back. 0 (also when the object is gone), -EINPROGRESS, -errno. */

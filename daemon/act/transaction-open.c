@@ -7,9 +7,9 @@
 
 #include "transaction-internal.h"
 
-static bool sets_knobs_only(const struct decision *decision) {
+static bool may_wait(const struct decision *decision) {
         for (size_t i = 0; i < decision->n_steps; i++)
-                if (decision->steps[i].kind != STEP_KNOB_SET)
+                if (decision->steps[i].kind != STEP_KNOB_SET && decision->steps[i].kind != STEP_MEMORY_MOVE)
                         return false;
         return true;
 }
@@ -62,7 +62,7 @@ int transaction_begin(struct actor *actor, struct decision *decision, struct tra
         struct transaction *run = transaction_new(actor, decision);
         if (!run)
                 return out_of_memory(decision);
-        run->may_stay_open = actor->asks && sets_knobs_only(decision);
+        run->may_stay_open = actor->asks && may_wait(decision);
         int r = transaction_start(run);
         if (r == -EINPROGRESS && decision->verdict == VERDICT_OPEN)
                 *ret = run;
@@ -152,7 +152,11 @@ static void begin_to_undo(struct transaction *run) {
                 struct undo *undo = run->undos + i;
                 if (!undo->changed && !undo->asked)
                         continue;
-                int r = transaction_undo_knob(run, undo);
+                int r = 0;
+                if (run->decision->steps[i].kind == STEP_MEMORY_MOVE)
+                        transaction_cancel_memory(run, run->decision->steps + i);
+                else
+                        r = transaction_undo_knob(run, undo);
                 undo->asked = false;
                 if (r == -EINPROGRESS) {
                         undo->undo_asked = true;
@@ -196,7 +200,18 @@ static int finish(struct transaction *run) {
         for (size_t i = 0; i < decision->n_steps; i++)
                 changed = changed || decision->steps[i].result == STEP_DONE;
         decision->verdict = changed ? VERDICT_DONE : VERDICT_UNCHANGED;
+        transaction_tell_jobs(decision);
         return 0;
+}
+
+/* All knobs have answered. False: a job could not be begun. */
+static bool begin_jobs(struct transaction *run) {
+        size_t failed;
+        int error;
+        if (transaction_begin_jobs(run, &failed, &error))
+                return true;
+        fail_step(run, failed, error);
+        return false;
 }
 
 int transaction_resume(struct transaction *run) {
@@ -204,7 +219,7 @@ int transaction_resume(struct transaction *run) {
         if (!run->undoing) {
                 if (await_steps(run))
                         return -EINPROGRESS;
-                if (run->failed == decision->n_steps)
+                if (run->failed == decision->n_steps && begin_jobs(run))
                         return finish(run);
                 begin_to_undo(run);
         }

@@ -55,6 +55,9 @@ static int undo_step(struct transaction *run, size_t index) {
                 return undo_core_add(run, step->cpu, undo);
         case STEP_CORE_REMOVE:
                 return undo_core_remove(run, step->cpu, undo);
+        case STEP_MEMORY_MOVE:
+                transaction_cancel_memory(run, step);
+                return 0;
         default:
                 return transaction_undo_knob(run, undo);
         }
@@ -82,15 +85,19 @@ static void describe(const struct step *step, char *ret, size_t size) {
         case STEP_KNOB_SET:
                 snprintf(ret, size, "set %.40s of %.64s", step->knob, step->object);
                 break;
+        case STEP_MEMORY_MOVE:
+                snprintf(ret, size, "move memory of guest cell %d of %.60s to node %d", step->cell, step->object, step->node);
+                break;
         }
 }
 
 void transaction_tell_failure(struct transaction *run, size_t failed, unsigned n_undone, unsigned n_left) {
         struct decision *decision = run->decision;
         const struct step *step = decision->steps + failed;
-        char what[IOCORE_NAME_MAX], why[64];
+        char what[IOCORE_NAME_MAX], why[IOCORE_NAME_MAX];
         describe(step, what, sizeof what);
-        shorten(why, sizeof why, run->foreign                     ? "somebody else changed it, hands off"
+        shorten(why, sizeof why, run->reason[0]                   ? run->reason
+                                 : run->foreign              ? "somebody else changed it, hands off"
                                  : step->error == -ETIMEDOUT ? "no answer in time"
                                  : step->error == -ECANCELED ? "whoever wanted it was stopped"
                                                              : strerrordesc_np(-step->error) ?: "unknown error");

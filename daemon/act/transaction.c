@@ -319,6 +319,8 @@ static int run_step(struct transaction *run, struct step *step, struct undo *und
                 return run_core_remove(run, step, undo);
         case STEP_KNOB_SET:
                 return run_knob_set(run, step, undo);
+        case STEP_MEMORY_MOVE:
+                return transaction_begin_memory(run, step, undo);
         }
         return -EINVAL;
 }
@@ -332,6 +334,9 @@ int transaction_start(struct transaction *run) {
                 step->result = STEP_PENDING;
                 step->error = 0;
                 step->old_value[0] = step->new_value[0] = '\0';
+                step->job = 0;
+                if (step->kind == STEP_MEMORY_MOVE && open)
+                        continue; /* when the knobs have answered */
                 r = run_step(run, step, run->undos + i);
                 if (r == -EINPROGRESS && run->may_stay_open) {
                         transaction_wait_for(run, i);
@@ -350,6 +355,8 @@ int transaction_start(struct transaction *run) {
         }
         if (r < 0)
                 transaction_undo(run, run->failed);
+        else
+                transaction_tell_jobs(decision);
         decision->verdict = r < 0 ? VERDICT_FAILED : changed ? VERDICT_DONE : VERDICT_UNCHANGED;
         actor_mark_our_cores(run->actor);
         return r;

@@ -30,6 +30,10 @@ struct actor {
         void (*on_foreign)(void *userdata, const char *object, const char *knob, const char *set_value, const char *live_value);
         /* Told once for each (kind, object, error) when what a plugin asked for cannot be set; unannounced: because the journal cannot be written. May be NULL. */
         void (*on_refused)(void *userdata, const char *kind, const char *object, const char *value, int error, bool unannounced);
+        /* Begins a job that moves the memory of a guest cell of a domain to a node, for `source`. 0 and its number; -errno and why. NULL: nobody can (a mere restore). */
+        int (*begin_memory)(void *userdata, const char *domain, int cell, int node, const char *source, uint64_t *ret_job, char *ret_reason, size_t size);
+        /* Ends a job, which is over a little later. NULL where begin_memory is. */
+        void (*cancel_job)(void *userdata, uint64_t job);
         struct reservation *reservation; /* what was refused to plugins, and what is others'; borrowed; NULL where no plugin is asked what it wants (a mere restore) */
         struct asks *asks; /* what was asked for and has not answered; borrowed; NULL where nothing can be waited for (a mere restore): -EINPROGRESS is then a failure */
         void *userdata;
@@ -40,12 +44,14 @@ struct actor {
  * (DONE, UNCHANGED, FAILED) and, on a failure, text. A step that fails undoes the steps before it, and what plugins asked for before
  * a unit's move (prepare()), in reverse order. A unit that vanished is
  * passed over (STEP_UNCHANGED) in a grow or shrink; any other object that vanished is a failed step (-ENOENT). A value that somebody else changed since iocored set it: by actor->foreign; MANUAL marks the
- * object OBJECT_MANUAL and fails the step with -ESTALE. Returns 0 when done or unchanged, otherwise the error of the failed step.
+ * object OBJECT_MANUAL and fails the step with -ESTALE. Jobs that move memory are begun when all other steps are done; the decision is done when they are begun, and undoing it cancels
+ * them: what they have moved stays. Their numbers are in the steps and in the text. Returns 0 when done or unchanged, otherwise the error of the failed step.
  */
 int transaction_run(struct actor *actor, struct decision *decision);
 
 /*
- * A decision all of whose steps are STEP_KNOB_SET may stay open while knobs have not answered (-EINPROGRESS): its steps are all asked for, then all awaited. A step that fails, or
+ * A decision all of whose steps are STEP_KNOB_SET, and STEP_MEMORY_MOVE after them, may stay open while knobs have not answered (-EINPROGRESS): these are all asked for, then all awaited,
+ * and then jobs begin. A step that fails, or
  * does not answer for ask_patience_usec() after the answer before, undoes those that were done as soon as the others have answered; undoing may take as long again. What does not
  * answer even then is asked for on and stays in the journal until it does.
  */

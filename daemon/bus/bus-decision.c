@@ -78,6 +78,11 @@ static int append_steps(sd_bus_message *reply, const struct decision *decision) 
                 ENTRY("result", "s", step_result_to_string(step->result));
                 ENTRY("error", "s", step->error != 0 ? strerror(step->error < 0 ? -step->error : step->error) : "");
                 TEXT_ENTRY("text", text);
+                if (step->kind == STEP_MEMORY_MOVE) {
+                        ENTRY("cell", "i", step->cell);
+                        ENTRY("node", "i", step->node);
+                        ENTRY("job", "t", step->job);
+                }
                 if (r >= 0)
                         r = sd_bus_message_close_container(reply);
         }

@@ -63,6 +63,8 @@ static void note_step(struct bus *bus, const struct step *step) {
         case STEP_KNOB_SET:
                 note_change(bus, step->object);
                 break;
+        case STEP_MEMORY_MOVE:
+                break; /* jobs are told by signals of their own */
         }
 }
 

@@ -165,6 +165,7 @@ struct domain {
         } emulator;
         uint64_t *rest_kib_of_node; /* of no cell that anybody could tell; as cell.kib_of_node */
         uint64_t memory_usec;       /* host.now_usec when somebody last told where its memory is; 0: nobody has */
+        bool moving;                /* a job moves memory of it: where that is now is not where it will be */
 };
 
 struct node {
@@ -180,6 +181,7 @@ struct node {
         double unplaced_load;    /* load of this node's units that are on no I/O core; units of unknown node count for the first node */
         double unplaced_load_average;
         uint64_t memory_kib, memory_free_kib; /* 0: unknown */
+        uint64_t memory_coming_kib; /* that jobs are still to move here: it is free, and spoken for */
         bool vm_sampled;
         double vm_idle;          /* idle cores among online VM cores */
 };

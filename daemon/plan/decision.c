@@ -71,6 +71,8 @@ const char *step_kind_to_string(enum step_kind kind) {
                 return "core-remove";
         case STEP_KNOB_SET:
                 return "knob-set";
+        case STEP_MEMORY_MOVE:
+                return "memory-move";
         }
         return NULL;
 }
@@ -105,6 +107,11 @@ static int format_what(const struct step *step, char *buffer, size_t size) {
                 return snprintf(buffer, size, "remove I/O core CPU %d", step->cpu);
         case STEP_KNOB_SET:
                 return snprintf(buffer, size, "set %s of %s to %s", step->knob, step->object, step->value);
+        case STEP_MEMORY_MOVE:
+                if (step->job > 0)
+                        return snprintf(buffer, size, "begin job %llu that moves memory of guest cell %d of %s to node %d", (unsigned long long) step->job, step->cell,
+                                        step->object, step->node);
+                return snprintf(buffer, size, "begin to move memory of guest cell %d of %s to node %d", step->cell, step->object, step->node);
         }
         return snprintf(buffer, size, "unknown step");
 }

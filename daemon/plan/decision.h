@@ -13,6 +13,7 @@ enum step_kind {
         STEP_UNIT_MOVE,   /* unit `object` onto the I/O core `cpu`, or home (IOCORE_CPU_ANY) */
         STEP_CORE_REMOVE, /* `cpu` is an I/O core no more; `object`: its worker's id or "" */
         STEP_KNOB_SET,    /* knob `knob` of `object` to `value` */
+        STEP_MEMORY_MOVE, /* a job begins that moves the memory of guest cell `cell` of domain `object` to `node`; after all steps of other kinds */
 };
 
 enum step_result { STEP_PENDING, STEP_DONE, STEP_UNCHANGED, STEP_FAILED, STEP_UNDONE };
@@ -23,11 +24,13 @@ struct step {
         char object[IOCORE_NAME_MAX];
         char knob[IOCORE_ID_MAX * 2];
         char value[IOCORE_REASON_MAX];
+        int cell, node; /* STEP_MEMORY_MOVE only */
         /* filled by the transaction; shortened to fit */
         enum step_result result;
         int error; /* negative errno, 0 */
         char old_value[IOCORE_NAME_MAX];
         char new_value[IOCORE_NAME_MAX];
+        uint64_t job; /* that was begun; 0: none */
 };
 
 enum verdict {

@@ -39,7 +39,7 @@ struct placed_node {
         double load;           /* vCPUs, of all domains */
         bool memory_known;
         uint64_t total_kib, free_kib; /* free: at the begin of the stage */
-        uint64_t keep_kib;
+        uint64_t keep_kib; /* that nobody is given */
         uint64_t coming_kib, going_kib; /* in this stage */
 };
 

@@ -27,21 +27,31 @@ static bool has_room(const struct placed_node *node, uint64_t coming_kib) {
         return node->memory_known && taken <= free_kib && coming_kib <= free_kib - taken;
 }
 
+/* Is the cell's memory known well enough to be moved on its own? A guess where it is (it was bound there) does not tell which it is. */
+static bool is_told(const struct placed_domain *domain, size_t cell) {
+        return cell < domain->domain->n_cells && domain->domain->cells[cell].kib_of_node;
+}
+
 bool layout_move_memory(struct placement *placement, const struct placed_domain *domain, struct layout *layout, enum placement_memory memory) {
         size_t n_nodes = placement->n_nodes, first = only_node(layout->sets[0]);
+        bool whole = first != NO_NODE;
         layout->moved_kib = 0;
         memset(placement->coming, 0, n_nodes * sizeof *placement->coming);
         for (size_t cell = 0; cell < domain->n_cells; cell++)
                 layout->memory_to[cell] = NO_NODE;
         if (memory == PLACEMENT_MEMORY_STAY || domain->memory_fixed)
                 return true;
-        for (size_t cell = 0; memory == PLACEMENT_MEMORY_DOMAIN && cell < domain->n_cells; cell++)
+        for (size_t cell = 1; cell < domain->n_cells; cell++)
+                whole = whole && only_node(layout->sets[cell]) == first;
+        if (!whole && memory == PLACEMENT_MEMORY_DOMAIN)
+                return true;
+        for (size_t cell = 0; whole && cell < domain->n_cells; cell++)
                 /* what would move beside what is meant to is not known otherwise */
-                if (!domain->kib_known[cell] || first == NO_NODE || only_node(layout->sets[cell]) != first)
+                if (!domain->kib_known[cell])
                         return true;
         for (size_t cell = 0; cell < domain->n_cells; cell++) {
                 size_t node = only_node(layout->sets[cell]);
-                uint64_t kib = node != NO_NODE && domain->kib_known[cell] ? elsewhere_kib(placement, domain, cell, node) : 0;
+                uint64_t kib = node != NO_NODE && (whole || is_told(domain, cell)) ? elsewhere_kib(placement, domain, cell, node) : 0;
                 if (kib == 0)
                         continue;
                 layout->memory_to[cell] = node;

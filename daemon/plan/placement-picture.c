@@ -68,6 +68,7 @@ static void take_nodes(struct placement *placement) {
                 place->memory_known = node->memory_kib > 0;
                 place->total_kib = node->memory_kib;
                 place->keep_kib = (uint64_t) ((double) node->memory_kib * placement->rules->keep_free);
+                place->keep_kib += node->memory_coming_kib; /* of jobs that are under way */
                 place->free_kib = node->memory_free_kib;
                 for (size_t j = 0; j < placement->n_nodes; j++) {
                         double far = topology_distance(host->topology, i, j) / LOCAL_DISTANCE - 1;
@@ -97,6 +98,8 @@ static const char *find_off_limits(const struct placement_rules *rules, const st
                 return snprintf(text, size, "domain %.100s does not run", name), "not-running";
         if (domain->n_vcpus == 0)
                 return snprintf(text, size, "the vCPUs of domain %.100s are not known", name), "unknown";
+        if (domain->moving)
+                return snprintf(text, size, "memory of domain %.100s is being moved: until that is over (see iocorectl jobs) it is left alone", name), "moving";
         bool by_hand = domain->pub.pinned;
         for (size_t i = 0; i < domain->n_vcpus; i++) {
                 by_hand = by_hand || domain->vcpus[i].pub.by_hand;

@@ -75,8 +75,10 @@ int placement_request_format(const struct host *host, const struct placement_pro
                         r = put(ret, size, &used, " ");
         }
         char options[64];
+        /* also where nobody can tell which memory it would be: so that this can be said */
+        bool moves = proposal->moves_memory || (proposal->memory_untold && rules->memory == PLACEMENT_MEMORY_CELLS);
         snprintf(options, sizeof options, "pin=%s memory=%s emulator=%s", placement_pin_to_string(rules->pin),
-                 placement_memory_to_string(proposal->moves_memory ? rules->memory : PLACEMENT_MEMORY_STAY), rules->emulator ? "yes" : "no");
+                 placement_memory_to_string(moves ? rules->memory : PLACEMENT_MEMORY_STAY), rules->emulator ? "yes" : "no");
         return r < 0 ? r : put(ret, size, &used, options);
 }
 

@@ -101,6 +101,13 @@ static int propose_emulator(struct placement *placement, struct placed_domain *d
         return r < 0 ? r : 0;
 }
 
+static bool any_cell_is_told(const struct domain *domain) {
+        for (size_t cell = 0; cell < domain->n_cells; cell++)
+                if (domain->cells[cell].kib_of_node)
+                        return true;
+        return false;
+}
+
 static int propose_cells(const struct placement *placement, const struct placed_domain *domain, const struct layout *layout, struct placement_proposal *proposal) {
         proposal->nodes = calloc(domain->n_cells, sizeof(hwloc_bitmap_t));
         proposal->kib = calloc(domain->n_cells, sizeof *proposal->kib);
@@ -118,6 +125,7 @@ static int propose_cells(const struct placement *placement, const struct placed_
                 proposal->total_kib += proposal->kib[cell];
         }
         proposal->moves_memory = proposal->total_kib > 0;
+        proposal->memory_untold = layout->shape == PLACEMENT_SPLIT && !domain->memory_fixed && !any_cell_is_told(domain->domain);
         return 0;
 }
 

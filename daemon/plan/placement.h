@@ -24,7 +24,7 @@ enum placement_pin {
 enum placement_memory {
         PLACEMENT_MEMORY_STAY,
         PLACEMENT_MEMORY_DOMAIN, /* can move to one node as a whole (<numatune>) */
-        PLACEMENT_MEMORY_CELLS,  /* each guest cell's memory can move to a node of its own */
+        PLACEMENT_MEMORY_CELLS,  /* beside that, each guest cell's of one that is split to a node of its own, where it is told which memory that is */
         _PLACEMENT_MEMORY_MAX,
 };
 
@@ -67,6 +67,7 @@ struct placement_proposal {
         size_t n_pins;         /* of them not NULL */
         hwloc_bitmap_t emulator; /* NULL: stays */
         bool moves_memory;
+        bool memory_untold;    /* it is split, and would move memory if anybody could tell which is which guest cell's */
         uint64_t total_kib;    /* sum of kib */
         double gain;           /* CPUs for each vCPU; 0 for PLACEMENT_STAY */
         double remote_before, remote_after; /* share of memory accesses that go to another node; < 0: unknown */
@@ -88,7 +89,7 @@ int placement_new(struct placement **ret, const struct host *host, const struct 
 struct placement *placement_free(struct placement *placement);
 static inline void placement_freep(struct placement **placement) { placement_free(*placement); }
 
-/* Why the domain is never touched: the name of the rule ("manual", "pinned", "banned", "stale", "not-running", "unknown") and a sentence in ret_text (may be NULL); NULL: it may be. */
+/* Why the domain is never touched: the name of the rule ("manual", "pinned", "banned", "stale", "not-running", "moving", "unknown") and a sentence in ret_text (may be NULL); NULL: it may be. */
 const char *placement_off_limits(const struct placement *placement, const struct domain *domain, char *ret_text, size_t size);
 
 /* Plans all domains of the host, in at most `max_stages` stages (PLACEMENT_STAGES_MAX for all that there is to do). 0 or -ENOMEM. */

@@ -251,7 +251,7 @@ static bool check_knob(const struct planning *planning, struct decision *decisio
                 return check_worker(planning, decision, knob);
         if (starts_with(knob, "unit."))
                 return check_unit(planning, decision, knob);
-        if (strcmp(knob, "vcpu.cpus") == 0 || strcmp(knob, "emulator.cpus") == 0 || strcmp(knob, "numatune.nodeset") == 0 || strcmp(knob, "cell.node") == 0) {
+        if (strcmp(knob, "vcpu.cpus") == 0 || strcmp(knob, "emulator.cpus") == 0 || strcmp(knob, "numatune.nodeset") == 0) {
                 decision_refuse(decision, "invalid", "%s is set by the actions place, pin and bind-memory, which keep to the rules", knob);
                 return true;
         }

@@ -69,27 +69,42 @@ static int conclude_steps(struct decision *decision, int r) {
 
 /* --- place */
 
+static int node_of_cell(const struct planning *planning, const struct placement_proposal *proposal, size_t cell) {
+        return planning->host->nodes[hwloc_bitmap_first(proposal->nodes[cell])].topology->node;
+}
+
+/* All of it: a setting of the domain, which holds for what it allocates from now on, too. */
+static int add_nodeset_step(struct planning *planning, struct decision *decision, const struct placement_proposal *proposal) {
+        _cleanup_bitmap_ hwloc_bitmap_t node = hwloc_bitmap_alloc();
+        if (!node || hwloc_bitmap_only(node, (unsigned) node_of_cell(planning, proposal, 0)) < 0)
+                return -ENOMEM;
+        return add_list_step(planning, decision, "numatune.nodeset", proposal->domain->emulator.knob, node);
+}
+
+/* Guest cell by guest cell: a job each. */
+static int add_job_steps(struct planning *planning, struct decision *decision, const struct placement_proposal *proposal) {
+        const char *why = planning_unavailable(planning, MEMORY_MOVE, proposal->domain->pub.id);
+        if (why) {
+                decision_refuse(decision, "unavailable", "memory of guest cells of domain %.60s: %.120s", decision->intent.object, why);
+                return 1;
+        }
+        for (size_t cell = 0; cell < proposal->n_cells; cell++) {
+                if (proposal->kib[cell] == 0)
+                        continue;
+                struct step *step = decision_add_step(decision, STEP_MEMORY_MOVE, IOCORE_CPU_ANY, proposal->domain->pub.id);
+                if (!step)
+                        return -ENOMEM;
+                step->cell = (int) cell;
+                step->node = node_of_cell(planning, proposal, cell);
+        }
+        return 0;
+}
+
 static int add_memory_steps(struct planning *planning, struct decision *decision, const struct placement_proposal *proposal) {
-        const struct host *host = planning->host;
-        const char *object = proposal->domain->emulator.knob;
         bool whole = true;
-        int r = 0;
         for (size_t cell = 1; cell < proposal->n_cells; cell++)
                 whole = whole && hwloc_bitmap_isequal(proposal->nodes[cell], proposal->nodes[0]);
-        for (size_t cell = 0; r == 0 && cell < (whole ? 1 : proposal->n_cells); cell++) {
-                char name[IOCORE_NAME_MAX + 24];
-                _cleanup_bitmap_ hwloc_bitmap_t node = hwloc_bitmap_alloc();
-                if (!node)
-                        return -ENOMEM;
-                if (!whole && proposal->kib[cell] == 0)
-                        continue;
-                int place = hwloc_bitmap_first(proposal->nodes[cell]);
-                if (hwloc_bitmap_only(node, (unsigned) host->nodes[place].topology->node) < 0)
-                        return -ENOMEM;
-                snprintf(name, sizeof name, "%s.%zu", object, cell);
-                r = add_list_step(planning, decision, whole ? "numatune.nodeset" : "cell.node", whole || !object[0] ? object : name, node);
-        }
-        return r;
+        return whole ? add_nodeset_step(planning, decision, proposal) : add_job_steps(planning, decision, proposal);
 }
 
 static int add_placement_steps(struct planning *planning, struct decision *decision, const struct placement_proposal *proposal) {
@@ -105,7 +120,14 @@ static int add_placement_steps(struct planning *planning, struct decision *decis
         return r;
 }
 
-static void say_what_is_placed(const struct planning *planning, struct decision *decision, const struct placement_proposal *proposal) {
+/* What is said of memory that would move if it could. */
+static const char *say_what_stays(const struct placement_proposal *proposal, enum placement_memory memory) {
+        if (memory != PLACEMENT_MEMORY_CELLS || !proposal->memory_untold)
+                return "";
+        return proposal->domain->rest_kib_of_node ? " Memory stays: nothing tells which of it is which guest cell's." : " Memory stays: where it is nobody has told.";
+}
+
+static void say_what_is_placed(const struct planning *planning, struct decision *decision, const struct placement_proposal *proposal, enum placement_memory memory) {
         char list[64] = "";
         _cleanup_bitmap_ hwloc_bitmap_t nodes = hwloc_bitmap_alloc();
         unsigned place;
@@ -118,8 +140,9 @@ static void say_what_is_placed(const struct planning *planning, struct decision 
         if (proposal->shape == PLACEMENT_STAY)
                 decision_planned(decision, "%zu of %zu vCPUs of %.80s get other CPUs of their nodes.", proposal->n_pins, proposal->n_vcpus, decision->intent.object);
         else
-                decision_planned(decision, "%.80s goes %s to node %s: %zu of %zu vCPUs are pinned anew, %.1f GiB of memory move.", decision->intent.object,
-                                 placement_shape_to_string(proposal->shape), list, proposal->n_pins, proposal->n_vcpus, (double) proposal->total_kib / (1024.0 * 1024.0));
+                decision_planned(decision, "%.80s goes %s to node %s: %zu of %zu vCPUs are pinned anew, %.1f GiB of memory move.%s", decision->intent.object,
+                                 placement_shape_to_string(proposal->shape), list, proposal->n_pins, proposal->n_vcpus, (double) proposal->total_kib / (1024.0 * 1024.0),
+                                 say_what_stays(proposal, memory));
 }
 
 static int expand(struct planning *planning, struct decision *decision, const struct domain *domain, const struct placement_request *request) {
@@ -139,7 +162,7 @@ static int expand(struct planning *planning, struct decision *decision, const st
         }
         r = add_placement_steps(planning, decision, &proposal);
         if (r == 0)
-                say_what_is_placed(planning, decision, &proposal);
+                say_what_is_placed(planning, decision, &proposal, request->memory);
         else if (r > 0)
                 r = placement_undo(planning->placement, &proposal) < 0 ? -ENOMEM : r;
         return r;

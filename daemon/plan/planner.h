@@ -33,10 +33,13 @@ struct planner_rules {
 int planner_rules_init(struct planner_rules *rules);
 void planner_rules_done(struct planner_rules *rules);
 
+/* Jobs that move memory, as struct planner_capabilities asks for them. */
+#define MEMORY_MOVE "memory-move"
+
 /* What the plugins can do now: asked by the planner through the engine, so that it knows no plugin. */
 struct planner_capabilities {
         void *userdata;
-        /* NULL: can. Otherwise why not (static or owned by the callee). `kind`: "grow" or a knob kind; `object` may be NULL. */
+        /* NULL: can. Otherwise why not (static or owned by the callee). `kind`: "grow", MEMORY_MOVE or a knob kind; `object` may be NULL. */
         const char *(*unavailable)(void *userdata, const char *kind, const char *object);
         /* Who is still changing this object, in words ("decision 7 of policy:numa"), valid until the next call; NULL: nobody. `knob` "" : any. May be NULL. */
         const char *(*in_progress)(void *userdata, const char *knob, const char *object);

@@ -66,6 +66,9 @@ void push_domain_field(lua_State *lua, const struct domain *domain, int field) {
         case FIELD_BACKING:
                 push_text_or_nil(lua, domain->pub.backing);
                 break;
+        case FIELD_MOVING:
+                lua_pushboolean(lua, domain->moving);
+                break;
         case FIELD_EMULATOR_CPUS:
                 push_set_or_nil(lua, domain->emulator.cpus);
                 break;

@@ -70,7 +70,7 @@ static const struct field domain_fields[] = {
         VALUE("name", FIELD_NAME), VALUE("gone", FIELD_GONE), VALUE("state", FIELD_STATE), VALUE("node", FIELD_NODE), VALUE("vcpus", FIELD_VCPUS),
         VALUE("uuid", FIELD_UUID), VALUE("stale", FIELD_STALE), VALUE("pinned", FIELD_PINNED), VALUE("bound", FIELD_BOUND), VALUE("wish", FIELD_WISH),
         VALUE("class", FIELD_CLASS), VALUE("weight", FIELD_WEIGHT), VALUE("share_within", FIELD_SHARE_WITHIN), VALUE("memory_kib", FIELD_MEMORY),
-        VALUE("backing", FIELD_BACKING), VALUE("emulator_cpus", FIELD_EMULATOR_CPUS), VALUE("n_vcpus", FIELD_N_VCPUS), VALUE("n_iothreads", FIELD_N_IOTHREADS),
+        VALUE("backing", FIELD_BACKING), VALUE("moving", FIELD_MOVING), VALUE("emulator_cpus", FIELD_EMULATOR_CPUS), VALUE("n_vcpus", FIELD_N_VCPUS), VALUE("n_iothreads", FIELD_N_IOTHREADS),
         VALUE("n_cells", FIELD_N_CELLS), VALUE("n_devices", FIELD_N_DEVICES), METHOD("vcpu", domain_vcpu), METHOD("iothread", domain_iothread),
         METHOD("cell", domain_cell), METHOD("device", domain_device),
         METHOD("pin", action_pin), METHOD("bind_memory", action_bind_memory), METHOD("place", action_place),

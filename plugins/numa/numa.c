@@ -297,14 +297,23 @@ static void take_memory(struct numa *numa, struct work_report *report) {
         memory_done(&report->memory);
 }
 
+/* A job that was cancelled has moved something, and ended before it was looked at. */
+static void read_soon(struct numa *numa, const char *domain) {
+        struct known *known = find_known(numa, domain);
+        if (known)
+                known->due_usec = numa->next_usec = 0;
+}
+
 static int numa_announced(void *userdata) {
         struct numa *numa = userdata;
         struct work_report report;
 
         while (work_take(numa->work, &report)) {
-                if (report.kind == WORK_JOB)
+                if (report.kind == WORK_JOB) {
+                        if (report.job.state == IOCORE_JOB_CANCELLED)
+                                read_soon(numa, report.domain);
                         numa->services->job_update(numa->context, &report.job);
-                else
+                } else
                         take_memory(numa, &report);
         }
         return 0;

@@ -30,6 +30,9 @@ struct task {
         struct memory memory;
         bool read;   /* `memory` is filled */
         bool tell_memory;
+        uint64_t read_usec; /* that reading it took */
+        struct memory after; /* where it is when the move is over, if it was looked at again */
+        bool looked_again;
         struct mover mover;
 };
 
@@ -57,6 +60,7 @@ static uint64_t now_usec(void) {
 static void task_free(struct task *task) {
         closep(&task->process);
         memory_done(&task->memory);
+        memory_done(&task->after);
         free(task);
 }
 
@@ -112,10 +116,22 @@ static int choose_ranges(struct task *task) {
         return 0;
 }
 
+static int read_memory(struct task *task, int node, struct memory *ret) {
+        uint64_t begin = now_usec();
+        int r = memory_read(task->process, task->n_cells, node, &task->stop, ret);
+        task->read_usec = now_usec() - begin;
+        return r;
+}
+
+/* Before a move is over, so that whoever waited for it finds the memory of the domain where it is now. What cannot be read is read when its turn comes. */
+static void look_again(struct task *task) {
+        task->looked_again = read_memory(task, -1, &task->after) == 0;
+}
+
 /* One piece of work. 1: there is more to do. */
 static int step(const struct work *work, struct task *task) {
         if (!task->read) {
-                int r = memory_read(task->process, task->n_cells, task->node, &task->stop, &task->memory);
+                int r = read_memory(task, task->node, &task->memory);
                 if (r < 0)
                         return r;
                 task->read = true;
@@ -130,7 +146,10 @@ static int step(const struct work *work, struct task *task) {
         /* The kernel takes a pid, which may be another process's by now. */
         if (!memory_process_lives(task->process, task->start))
                 return -ESRCH;
-        return mover_slice(&task->mover);
+        int r = mover_slice(&task->mover);
+        if (r <= 0 && r != -ESRCH && task->domain[0] != '\0')
+                look_again(task);
+        return r;
 }
 
 /* --- the thread */
@@ -139,7 +158,12 @@ static void finish(struct task *task, int r) {
         task->error = r;
         task->over = true;
         task->job.state = task->stop && r != 0 ? IOCORE_JOB_CANCELLED : r == 0 ? IOCORE_JOB_DONE : IOCORE_JOB_FAILED;
-        task->tell_memory = task->node == IOCORE_NODE_UNKNOWN;
+        task->tell_memory = task->node == IOCORE_NODE_UNKNOWN || task->looked_again;
+        if (task->looked_again) {
+                memory_done(&task->memory);
+                task->memory = task->after;
+                task->after = (struct memory) { 0 };
+        }
         if (task->job.state == IOCORE_JOB_FAILED && r == -ENOTSUP)
                 snprintf(task->job.text, sizeof task->job.text, "nothing tells which memory of the process is that of guest cell %d", task->cell);
         else if (task->job.state == IOCORE_JOB_FAILED)
@@ -312,7 +336,8 @@ bool work_looks(struct work *work) {
 }
 
 static void report_memory(struct task *task, struct work_report *ret) {
-        *ret = (struct work_report) { .kind = WORK_MEMORY, .pid = task->pid, .error = task->error, .busy_usec = task->job.busy_usec, .memory = task->memory };
+        int error = task->node == IOCORE_NODE_UNKNOWN ? task->error : 0; /* a move may fail, and be looked at all the same */
+        *ret = (struct work_report) { .kind = WORK_MEMORY, .pid = task->pid, .error = error, .busy_usec = task->read_usec, .memory = task->memory };
         memcpy(ret->domain, task->domain, sizeof ret->domain);
         task->memory = (struct memory) { 0 };
         task->tell_memory = false;
@@ -332,6 +357,7 @@ static bool take(struct work *work, struct work_report *ret) {
                         task->changed = false;
                         told = task->job.id > 0;
                         *ret = (struct work_report) { .kind = WORK_JOB, .job = task->job };
+                        memcpy(ret->domain, task->domain, sizeof ret->domain);
                         if (task->over) {
                                 *at = task->next;
                                 work->n_tasks--;

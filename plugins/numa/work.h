@@ -16,11 +16,11 @@ struct work;
 struct work_report {
         enum { WORK_JOB, WORK_MEMORY } kind;
         struct iocore_job job; /* WORK_JOB */
-        /* WORK_MEMORY: */
         char domain[IOCORE_NAME_MAX];
+        /* WORK_MEMORY: */
         pid_t pid;
         int error;             /* 0; why it could not be read */
-        uint64_t busy_usec;
+        uint64_t busy_usec;    /* that reading it took */
         struct memory memory;  /* if it could */
 };
 
@@ -30,7 +30,8 @@ int work_open(struct work **ret, int root, const struct mover_host *host, uint64
 /* Ends the thread, which takes as long as what is in hand: a slice, or one read(2) of numa_maps. One that takes longer is left to end by itself. NULL is fine. */
 void work_close(struct work *work);
 
-/* Begins; `job` 0: a look at memory that is no job, only told as WORK_MEMORY. 0; -ESRCH: there is no such process; -EBUSY: too much waits; -ENOMEM; -errno. */
+/* Begins; `job` 0: a look at memory that is no job, only told as WORK_MEMORY. Where the memory of a domain is is told, too, before a job that moved it is over, unless that was cancelled or
+ * the process is gone. 0; -ESRCH: there is no such process; -EBUSY: too much waits; -ENOMEM; -errno. */
 int work_begin(struct work *work, const struct iocore_memory *memory, uint64_t job);
 /* -ENOENT: it is over. */
 int work_cancel(struct work *work, uint64_t job);

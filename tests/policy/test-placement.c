@@ -91,6 +91,8 @@ static unsigned carry_out(struct fixture *fixture) {
                                 }
                         else if (strcmp(step->knob, "numatune.nodeset") == 0)
                                 placement_cell_memory(&fixture->host, domain, 0, strtoul(step->value, NULL, 10));
+                        else if (step->kind == STEP_MEMORY_MOVE)
+                                domain->moving = true;
                 }
         }
         plan_done(&plan);
@@ -119,6 +121,74 @@ static void a_domain_that_comes_goes_to_the_node_of_its_memory_once(void **state
         assert_int_equal(hwloc_bitmap_first(domain->vcpus[0].cpus), 4);
         assert_int_equal(run(&fixture, EPOCHS(120)), 0);
         finish(&fixture);
+}
+
+/* Six vCPUs in two cells: too many for a node. All of their memory is on node 0. */
+static struct domain *add_large_domain(struct fixture *fixture) {
+        struct domain *domain = placement_domain(&fixture->host, "large", 6, "0-7", 12 * GIB);
+        placement_cells(domain, 2);
+        placement_cell_memory(&fixture->host, domain, 0, 0);
+        placement_cell_memory(&fixture->host, domain, 1, 0);
+        return domain;
+}
+
+static void a_domain_larger_than_a_node_is_split_with_its_memory_once(void **state) {
+        struct fixture fixture;
+        (void) state;
+        start_shipped(&fixture);
+        struct domain *domain = add_large_domain(&fixture);
+        run_until_asked(&fixture, EPOCHS(10));
+        assert_int_equal(fixture.intents.n, 1);
+        const struct intent *intent = &fixture.intents.intents[0];
+        assert_string_equal(intent->object, "large");
+        assert_string_equal(intent->value, "0@0 1@1 pin=node memory=cells emulator=no");
+        assert_non_null(strstr(intent->reason, "split to node 0-1"));
+        assert_int_equal(carry_out(&fixture), 1);
+        assert_true(domain->moving);
+        assert_int_equal(hwloc_bitmap_first(domain->vcpus[3].cpus), 4);
+        /* as long as that takes */
+        assert_int_equal(run(&fixture, EPOCHS(120)), 0);
+        placement_cell_memory(&fixture.host, domain, 1, 1);
+        domain->moving = false;
+        assert_int_equal(run(&fixture, EPOCHS(120)), 0);
+        finish(&fixture);
+}
+
+static void memory_that_did_not_come_is_asked_for_less_and_less_often(void **state) {
+        struct fixture fixture;
+        unsigned n = 0;
+        (void) state;
+        start_shipped(&fixture);
+        struct domain *domain = add_large_domain(&fixture);
+        run_until_asked(&fixture, EPOCHS(10));
+        for (unsigned second = 0; second < 3600; second++) {
+                if (fixture.intents.n > 0) {
+                        n++;
+                        carry_out(&fixture);
+                        assert_true(domain->moving);
+                        run(&fixture, EPOCHS(20)); /* and nothing comes of it */
+                        domain->moving = false;
+                }
+                for (unsigned i = 0; i < EPOCHS(1) && (i == 0 || fixture.intents.n == 0); i++)
+                        run(&fixture, 1);
+        }
+        assert_in_range(n, 4, 10);
+        finish(&fixture);
+}
+
+static void memory_stays_or_goes_only_with_all_of_it_where_that_is_configured(void **state) {
+        static const char *const values[] = { "stay", "domain" };
+        struct fixture fixture;
+        (void) state;
+        for (size_t i = 0; i < 2; i++) {
+                start_shipped(&fixture);
+                assert_int_equal(policy_set_parameter(fixture.set, "numa-placement", "memory", values[i]), 0);
+                add_large_domain(&fixture);
+                run_until_asked(&fixture, EPOCHS(10));
+                assert_int_equal(fixture.intents.n, 1);
+                assert_non_null(strstr(fixture.intents.intents[0].value, "memory=stay"));
+                finish(&fixture);
+        }
 }
 
 static void what_is_not_carried_out_is_asked_for_less_and_less_often(void **state) {
@@ -235,6 +305,7 @@ static void proposals_are_tables(void **state) {
             "assert(#t == 1)\n"
             "local x = t[1]\n"
             "assert(x.domain == host:domain('vm') and x.shape == 'whole' and x.nodes == '1' and x.pins == 2 and x.gib == 0)\n"
+            "assert(not x.domain.moving)\n"
             "assert(x.gain > 0.5 and x.remote_before == 0.5 and x.remote_after == 0)\n"
             "assert(x.domain:place { placement = x.placement, reason = 'r' })\n"
             "assert(#host:placements { gain = 5 } == 0)\n"
@@ -305,6 +376,9 @@ static void a_parameter_can_be_one_of_some_words(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_domain_that_comes_goes_to_the_node_of_its_memory_once),
+                cmocka_unit_test(a_domain_larger_than_a_node_is_split_with_its_memory_once),
+                cmocka_unit_test(memory_that_did_not_come_is_asked_for_less_and_less_often),
+                cmocka_unit_test(memory_stays_or_goes_only_with_all_of_it_where_that_is_configured),
                 cmocka_unit_test(what_is_not_carried_out_is_asked_for_less_and_less_often),
                 cmocka_unit_test(a_domain_in_somebodys_hands_is_not_asked_about),
                 cmocka_unit_test(without_news_the_host_is_looked_at_now_and_then_only),

@@ -134,36 +134,50 @@ static size_t domain_index(const struct host *host, const struct domain *domain)
         return i;
 }
 
-void placement_apply(struct host *host, const struct placement_proposal *proposal) {
+/* One `part`th of what is to move does. */
+static void move_cell(struct host *host, struct cell *moved, size_t to, uint64_t part) {
+        /* memory that a cell was told to be bound to is where it was bound to, until somebody counts */
+        if (!moved->kib_of_node) {
+                moved->kib_of_node = allocated(calloc(host->n_nodes, sizeof *moved->kib_of_node));
+                moved->kib_of_node[moved->pub.node] = moved->pub.memory_kib;
+        }
+        for (size_t i = 0; i < host->n_nodes; i++)
+                if (i != to) {
+                        uint64_t kib = moved->kib_of_node[i] / part;
+                        host->nodes[i].memory_free_kib += kib;
+                        host->nodes[to].memory_free_kib -= kib;
+                        moved->kib_of_node[to] += kib;
+                        moved->kib_of_node[i] -= kib;
+                }
+}
+
+static void apply(struct host *host, const struct placement_proposal *proposal, uint64_t part) {
         struct domain *domain = host->domains[domain_index(host, proposal->domain)];
         for (size_t i = 0; i < proposal->n_vcpus; i++)
                 if (proposal->cpus[i]) {
                         hwloc_bitmap_free(domain->vcpus[i].cpus);
                         domain->vcpus[i].cpus = allocated(hwloc_bitmap_dup(proposal->cpus[i]));
                 }
-        for (size_t cell = 0; cell < proposal->n_cells; cell++) {
-                if (proposal->kib[cell] == 0)
-                        continue;
-                /* memory that a cell was told to be bound to is where it was bound to, until somebody counts */
-                struct cell *moved = &domain->cells[cell];
-                size_t to = (size_t) hwloc_bitmap_first(proposal->nodes[cell]);
-                if (!moved->kib_of_node) {
-                        moved->kib_of_node = allocated(calloc(host->n_nodes, sizeof *moved->kib_of_node));
-                        moved->kib_of_node[moved->pub.node] = moved->pub.memory_kib;
-                }
-                for (size_t i = 0; i < host->n_nodes; i++)
-                        if (i != to) {
-                                uint64_t kib = moved->kib_of_node[i];
-                                host->nodes[i].memory_free_kib += kib;
-                                host->nodes[to].memory_free_kib -= kib;
-                                moved->kib_of_node[to] += kib;
-                                moved->kib_of_node[i] = 0;
-                        }
-        }
+        for (size_t cell = 0; cell < proposal->n_cells; cell++)
+                if (proposal->kib[cell] > 0)
+                        move_cell(host, &domain->cells[cell], (size_t) hwloc_bitmap_first(proposal->nodes[cell]), part);
         if (proposal->emulator) {
                 hwloc_bitmap_free(domain->emulator.cpus);
                 domain->emulator.cpus = allocated(hwloc_bitmap_dup(proposal->emulator));
         }
+}
+
+void placement_apply(struct host *host, const struct placement_proposal *proposal) {
+        apply(host, proposal, 1);
+}
+
+void placement_begin_to_apply(struct host *host, const struct placement_proposal *proposal) {
+        apply(host, proposal, 3);
+        host->domains[domain_index(host, proposal->domain)]->moving = proposal->moves_memory;
+        for (size_t cell = 0; cell < proposal->n_cells; cell++)
+                for (size_t i = 0; proposal->kib[cell] > 0 && i < host->n_nodes; i++)
+                        if (!hwloc_bitmap_isset(proposal->nodes[cell], (unsigned) i))
+                                host->nodes[hwloc_bitmap_first(proposal->nodes[cell])].memory_coming_kib += proposal->domain->cells[cell].kib_of_node[i];
 }
 
 /* --- at random */
@@ -205,9 +219,12 @@ static void draw_host(struct placement_world *world, struct draw *draw) {
                 if (oddities && one_in(draw, 12))
                         host->cpus[i].n_pinned = 1 + placement_draw(draw, 2);
         }
-        for (size_t i = 0; i < n_nodes; i++)
+        for (size_t i = 0; i < n_nodes; i++) {
                 if (told && !one_in(draw, 8))
                         placement_host_memory(host, i, 16u << 20, (uint64_t) placement_draw(draw, 17) << 20);
+                if (oddities && one_in(draw, 4))
+                        host->nodes[i].memory_coming_kib = (uint64_t) placement_draw(draw, 9) << 20;
+        }
         if (!one_in(draw, 3)) {
                 host->topology->n_distances = n_nodes;
                 host->topology->distances = allocated(calloc(n_nodes ? n_nodes * n_nodes : 1, 1));
@@ -285,6 +302,7 @@ static void draw_domain(struct host *host, struct draw *draw, unsigned number) {
                 snprintf(pub->backing, sizeof pub->backing, "hugepages");
         if (one_in(draw, 25))
                 domain->vcpus[placement_draw(draw, (unsigned) n)].pub.knob[0] = '\0';
+        domain->moving = one_in(draw, 15);
         for (unsigned i = placement_draw(draw, 3); i > 0; i--)
                 placement_device(domain, (int) placement_draw(draw, (unsigned) host->n_nodes + 1) - 1);
 }
@@ -348,7 +366,7 @@ static bool may_be_touched(const struct domain *domain) {
                 by_hand = by_hand || domain->vcpus[i].pub.by_hand;
                 knobs = knobs && domain->vcpus[i].pub.knob[0];
         }
-        return domain->pub.state == IOCORE_DOMAIN_RUNNING && domain->pub.wish != IOCORE_WISH_MANUAL && !domain->pub.stale && knobs &&
+        return domain->pub.state == IOCORE_DOMAIN_RUNNING && domain->pub.wish != IOCORE_WISH_MANUAL && !domain->pub.stale && !domain->moving && knobs &&
                (!by_hand || domain->pub.wish == IOCORE_WISH_AUTO) && strncmp(domain->pub.id, "banned-", 7) != 0;
 }
 
@@ -465,6 +483,16 @@ static const char *check_memory(const struct placement_world *world, const struc
         if (n_moved > 0 && (world->rules.memory == PLACEMENT_MEMORY_STAY || strcmp(domain->pub.backing, "hugepages") == 0 || domain->pub.memory_fixed ||
                             (domain->pub.bound && domain->pub.wish != IOCORE_WISH_AUTO)))
                 BROKEN("%s: memory moves that must not", name);
+        bool whole = true;
+        for (size_t cell = 1; cell < proposal->n_cells; cell++)
+                whole = whole && hwloc_bitmap_isequal(proposal->nodes[cell], proposal->nodes[0]);
+        for (size_t cell = 0; n_moved > 0 && cell < proposal->n_cells; cell++) {
+                const struct cell *moved = &domain->cells[cell];
+                if (!whole && proposal->kib[cell] > 0 && !moved->kib_of_node)
+                        BROKEN("%s: memory of cell %zu moves, and nothing tells which that is", name, cell);
+                if (whole && !moved->kib_of_node && moved->pub.node < 0)
+                        BROKEN("%s: all of its memory moves, and where that of cell %zu is nobody knows", name, cell);
+        }
         for (size_t cell = 0; n_moved > 0 && world->rules.memory == PLACEMENT_MEMORY_DOMAIN && cell < proposal->n_cells; cell++)
                 if (!hwloc_bitmap_isequal(proposal->nodes[cell], proposal->nodes[0]) || hwloc_bitmap_weight(proposal->nodes[cell]) != 1)
                         BROKEN("%s: memory moves as a whole to several nodes", name);
@@ -539,7 +567,7 @@ static void measure_room(const struct placement_world *world, uint64_t *room) {
                 const struct node *node = &world->host->nodes[i];
                 uint64_t free = node->memory_free_kib < node->memory_kib ? node->memory_free_kib : node->memory_kib;
                 uint64_t keep = (uint64_t) ((double) node->memory_kib * world->rules.keep_free);
-                room[i] = free > keep ? free - keep : 0;
+                room[i] = free > keep + node->memory_coming_kib ? free - keep - node->memory_coming_kib : 0;
         }
 }
 

@@ -23,6 +23,8 @@ void placement_device(struct domain *domain, int node);
 
 /* Does to the model what the proposal says. */
 void placement_apply(struct host *host, const struct placement_proposal *proposal);
+/* The same while jobs still move the memory: a part of it is there, the rest is to come. */
+void placement_begin_to_apply(struct host *host, const struct placement_proposal *proposal);
 
 struct draw {
         uint64_t state;

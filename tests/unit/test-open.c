@@ -64,6 +64,11 @@ struct daemon {
         unsigned n_refused;
         int refused;
         const char *wanted; /* value that reserve() wants of s.0 */
+        /* Jobs that move memory: what was begun ("two.1@1", job 1 is the first), and cancelled. */
+        char jobs[8][48];
+        unsigned n_jobs, n_cancelled;
+        bool cancelled[8];
+        unsigned fail_job; /* the Nth; 0: none */
 };
 
 /* --- the one who answers --- */
@@ -150,6 +155,26 @@ static void on_refused(void *userdata, const char *kind, const char *object, con
         daemon->refused = error;
 }
 
+static int begin_memory(void *userdata, const char *domain, int cell, int node, const char *source, uint64_t *ret_job, char *ret_reason, size_t size) {
+        struct daemon *daemon = userdata;
+        assert_string_equal(source, "policy:test");
+        assert_int_equal(asks_n(daemon->actor.asks), 0); /* nothing is awaited any more */
+        if (daemon->n_jobs + 1 == daemon->fail_job) {
+                snprintf(ret_reason, size, "too many jobs");
+                return -EBUSY;
+        }
+        snprintf(daemon->jobs[daemon->n_jobs], sizeof daemon->jobs[0], "%.30s.%d@%d", domain, cell, node);
+        *ret_job = ++daemon->n_jobs;
+        return 0;
+}
+
+static void cancel_job(void *userdata, uint64_t job) {
+        struct daemon *daemon = userdata;
+        assert_true(job >= 1 && job <= daemon->n_jobs && !daemon->cancelled[job]);
+        daemon->cancelled[job] = true;
+        daemon->n_cancelled++;
+}
+
 static struct daemon *daemon_new(struct remote *remote, const char *journal) {
         struct daemon *daemon = calloc(1, sizeof *daemon);
         struct topology *topology;
@@ -163,7 +188,8 @@ static struct daemon *daemon_new(struct remote *remote, const char *journal) {
         daemon->host->now_usec = SECOND;
         daemon->instance = (struct plugin_instance) { .plugin = &plugin, .state = daemon };
         daemon->instances[0] = &daemon->instance;
-        daemon->actor = (struct actor) { .host = daemon->host, .plugins = daemon->instances, .on_refused = on_refused, .userdata = daemon };
+        daemon->actor = (struct actor) { .host = daemon->host, .plugins = daemon->instances, .on_refused = on_refused, .begin_memory = begin_memory, .cancel_job = cancel_job,
+                                         .userdata = daemon };
         assert_int_equal(journal_open(&daemon->actor.journal, journal, &holder, &broken), 0);
         assert_int_equal(reservation_new(&daemon->actor.reservation), 0);
         assert_int_equal(asks_new(&daemon->actor.asks), 0);
@@ -405,6 +431,110 @@ static void steps_of_other_kinds_do_not_wait(void **state) {
         assert_values(fixture, "aaaaa"); /* it was done, and undone after */
         assert_int_equal(fixture->remote->n_asked, 2);
         assert_int_equal(n_entries(fixture), 0);
+}
+
+/* --- jobs that move memory --- */
+
+/* Two knobs, and two jobs after them. */
+static int begin_with_jobs(struct fixture *fixture, const char *value) {
+        fixture->transaction = transaction_free(fixture->transaction);
+        fixture->daemon->n_jobs = fixture->daemon->n_cancelled = 0;
+        memset(fixture->daemon->cancelled, 0, sizeof fixture->daemon->cancelled);
+        fixture->decision = (struct decision) { .intent.action = INTENT_PLACE, .intent.source = "policy:test", .verdict = VERDICT_PLANNED, .steps = fixture->steps, .n_steps = 4,
+                                                .text = "It moves." };
+        for (int i = 0; i < 2; i++) {
+                fixture->steps[i] = (struct step) { .kind = STEP_KNOB_SET, .cpu = IOCORE_CPU_ANY, .knob = "slow.value" };
+                snprintf(fixture->steps[i].object, sizeof fixture->steps[i].object, "s.%d", i);
+                snprintf(fixture->steps[i].value, sizeof fixture->steps[i].value, "%s", value);
+                fixture->steps[2 + i] = (struct step) { .kind = STEP_MEMORY_MOVE, .cpu = IOCORE_CPU_ANY, .object = "two", .cell = i, .node = 1 - i };
+        }
+        return transaction_begin(&fixture->daemon->actor, &fixture->decision, &fixture->transaction);
+}
+
+static void jobs_begin_when_all_knobs_have_answered(void **state) {
+        struct fixture *fixture = *state;
+        struct daemon *daemon = fixture->daemon;
+        assert_int_equal(begin_with_jobs(fixture, "b"), -EINPROGRESS);
+        assert_int_equal(epochs(fixture, 5), -EINPROGRESS);
+        assert_int_equal(fixture->steps[0].result, STEP_DONE);
+        assert_int_equal(fixture->steps[2].result, STEP_PENDING);
+        assert_int_equal(daemon->n_jobs, 0);
+        assert_int_equal(epochs(fixture, 1), 0);
+        assert_int_equal(fixture->decision.verdict, VERDICT_DONE);
+        assert_string_equal(daemon->jobs[0], "two.0@1");
+        assert_string_equal(daemon->jobs[1], "two.1@0");
+        assert_int_equal(fixture->steps[2].job, 1);
+        assert_int_equal(fixture->steps[3].job, 2);
+        assert_int_equal(fixture->steps[3].result, STEP_DONE);
+        assert_string_equal(fixture->decision.text, "It moves. Jobs that move it: 1, 2.");
+        char text[256];
+        step_format(fixture->steps + 3, text, sizeof text);
+        assert_string_equal(text, "begin job 2 that moves memory of guest cell 1 of two to node 0: done");
+        /* where pages are is no setting */
+        assert_int_equal(n_entries(fixture), 2);
+        daemon->host->in_haste = false;
+        assert_int_equal(transaction_restore(&daemon->actor, NULL, NULL), 0);
+        assert_int_equal(n_entries(fixture), 0);
+        assert_int_equal(daemon->n_cancelled, 0);
+}
+
+static void knobs_that_are_so_already_keep_no_job_waiting(void **state) {
+        struct fixture *fixture = *state;
+        assert_int_equal(begin_with_jobs(fixture, "a"), 0);
+        assert_int_equal(fixture->decision.verdict, VERDICT_DONE);
+        assert_int_equal(fixture->daemon->n_jobs, 2);
+        assert_int_equal(fixture->remote->n_asked, 0);
+        fixture->daemon->fail_job = 2;
+        assert_int_equal(begin_with_jobs(fixture, "a"), -EBUSY);
+        assert_int_equal(fixture->decision.verdict, VERDICT_FAILED);
+        assert_int_equal(fixture->daemon->n_cancelled, 1);
+        assert_non_null(strstr(fixture->decision.text, "step 4 of 4 failed: move memory of guest cell 1 of two to node 0: too many jobs; 1 earlier step was undone"));
+        assert_null(fixture->transaction);
+        /* nobody can: a decision of an older plugin, or a mere restore */
+        fixture->daemon->actor.begin_memory = NULL;
+        assert_int_equal(begin_with_jobs(fixture, "a"), -EOPNOTSUPP);
+        assert_int_equal(fixture->daemon->n_jobs, 0);
+}
+
+static void a_job_that_cannot_begin_undoes_the_knobs_and_cancels_the_jobs_before(void **state) {
+        struct fixture *fixture = *state;
+        struct daemon *daemon = fixture->daemon;
+        for (unsigned failing = 1; failing <= 2; failing++) {
+                daemon->fail_job = failing;
+                assert_int_equal(begin_with_jobs(fixture, "b"), -EINPROGRESS);
+                assert_int_equal(epochs(fixture, 20), -EBUSY);
+                assert_int_equal(fixture->decision.verdict, VERDICT_FAILED);
+                assert_non_null(strstr(fixture->decision.text, "too many jobs; "));
+                assert_non_null(strstr(fixture->decision.text, failing == 1 ? "2 earlier steps were undone" : "3 earlier steps were undone"));
+                assert_int_equal(daemon->n_jobs, failing - 1);
+                assert_int_equal(daemon->n_cancelled, failing - 1);
+                assert_int_equal(fixture->steps[0].result, STEP_UNDONE);
+                assert_int_equal(fixture->steps[2].result, failing == 1 ? STEP_FAILED : STEP_UNDONE);
+                assert_int_equal(fixture->steps[3].result, failing == 1 ? STEP_PENDING : STEP_FAILED);
+                assert_values(fixture, "aaaaa");
+                assert_int_equal(n_entries(fixture), 0);
+                assert_int_equal(asks_n(daemon->actor.asks), 0);
+        }
+}
+
+static void no_job_begins_when_a_knob_fails_or_the_decision_is_abandoned(void **state) {
+        struct fixture *fixture = *state;
+        fixture->remote->fail_object = 1;
+        fixture->remote->error = -EIO;
+        assert_int_equal(begin_with_jobs(fixture, "b"), -EINPROGRESS);
+        assert_int_equal(epochs(fixture, 20), -EIO);
+        assert_int_equal(fixture->daemon->n_jobs, 0);
+        fixture->remote->fail_object = -1;
+        for (unsigned after = 0; after < 6; after++) {
+                assert_int_equal(begin_with_jobs(fixture, "b"), -EINPROGRESS);
+                assert_int_equal(epochs(fixture, after), -EINPROGRESS);
+                transaction_abandon(fixture->transaction);
+                assert_int_equal(epochs(fixture, 20), -ECANCELED);
+                assert_int_equal(fixture->daemon->n_jobs, 0);
+                settle_down(fixture->remote);
+                assert_values(fixture, "aaaaa");
+                assert_int_equal(n_entries(fixture), 0);
+        }
 }
 
 static void what_is_abandoned_is_undone(void **state) {
@@ -681,6 +811,10 @@ int main(void) {
                 TEST(what_cannot_even_be_undone_in_time_is_undone_when_it_answers),
                 TEST(while_one_is_under_way_nothing_else_is_set_there),
                 TEST(steps_of_other_kinds_do_not_wait),
+                TEST(jobs_begin_when_all_knobs_have_answered),
+                TEST(knobs_that_are_so_already_keep_no_job_waiting),
+                TEST(a_job_that_cannot_begin_undoes_the_knobs_and_cancels_the_jobs_before),
+                TEST(no_job_begins_when_a_knob_fails_or_the_decision_is_abandoned),
                 TEST(what_is_abandoned_is_undone),
                 TEST(a_stop_in_the_middle_leaves_nothing_changed),
                 TEST(a_stop_while_nobody_answers_leaves_it_in_the_journal),

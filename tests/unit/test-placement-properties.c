@@ -59,7 +59,7 @@ static void fail_round(unsigned long round, const char *broken, const struct pla
 }
 
 static void no_promise_is_broken_by_any_plan(void **state) {
-        unsigned long n_moved = 0, n_kib = 0, n_split = 0, n_spread = 0, n_stages = 0;
+        unsigned long n_moved = 0, n_kib = 0, n_cells = 0, n_split = 0, n_spread = 0, n_stages = 0;
         (void) state;
         for (unsigned long round = 0; round < rounds; round++) {
                 struct placement_world world;
@@ -72,6 +72,7 @@ static void no_promise_is_broken_by_any_plan(void **state) {
                         n_split += plan.proposals[i].shape == PLACEMENT_SPLIT;
                         n_spread += plan.proposals[i].shape == PLACEMENT_SPREAD;
                         n_kib += plan.proposals[i].moves_memory;
+                        n_cells += plan.proposals[i].moves_memory && plan.proposals[i].shape == PLACEMENT_SPLIT;
                         n_stages += plan.proposals[i].stage > 1;
                 }
                 const char *broken = placement_world_carry_out(&world, &plan, buffer, sizeof buffer);
@@ -80,9 +81,10 @@ static void no_promise_is_broken_by_any_plan(void **state) {
                 placement_plan_done(&plan);
                 placement_world_done(&world);
         }
-        printf("# %lu hosts: %lu moves, %lu of them with memory, %lu split, %lu spread, %lu in later stages\n", rounds, n_moved, n_kib, n_split, n_spread, n_stages);
+        printf("# %lu hosts: %lu moves, %lu of them with memory, %lu split, %lu of them with memory, %lu spread, %lu in later stages\n", rounds, n_moved, n_kib, n_split, n_cells, n_spread,
+               n_stages);
         /* worlds in which nothing happens would prove nothing */
-        assert_true(n_moved > rounds / 2 && n_kib > rounds / 20 && n_split > rounds / 100 && n_spread > rounds / 100 && n_stages > rounds / 100);
+        assert_true(n_moved > rounds / 2 && n_kib > rounds / 20 && n_split > rounds / 100 && n_cells > rounds / 400 && n_spread > rounds / 100 && n_stages > rounds / 100);
 }
 
 static void planning_again_what_was_carried_out_plans_nothing(void **state) {
@@ -101,6 +103,37 @@ static void planning_again_what_was_carried_out_plans_nothing(void **state) {
                 placement_plan_done(&again);
                 placement_world_done(&world);
         }
+}
+
+/* Of what is half done nothing is done again, and the room that it still needs is given to nobody else. */
+static void what_moves_is_left_alone_and_its_room_is_kept(void **state) {
+        unsigned long n_moving = 0, n_others = 0;
+        (void) state;
+        for (unsigned long round = 0; round < rounds; round++) {
+                struct placement_world world;
+                struct placement_plan plan, again;
+                char buffer[512];
+                draw_round(&world, round);
+                make_plan(&world, &plan);
+                for (size_t i = 0; i < plan.n_proposals && plan.proposals[i].stage == 1; i++) {
+                        placement_begin_to_apply(world.host, &plan.proposals[i]);
+                        n_moving += plan.proposals[i].moves_memory;
+                }
+                make_plan(&world, &again);
+                for (size_t i = 0; i < again.n_proposals; i++) {
+                        if (again.proposals[i].domain->moving)
+                                fail_round(round, "planned while it moves", &world, &again);
+                        n_others += again.proposals[i].moves_memory;
+                }
+                const char *broken = placement_world_carry_out(&world, &again, buffer, sizeof buffer);
+                if (broken)
+                        fail_round(round, broken, &world, &again);
+                placement_plan_done(&plan);
+                placement_plan_done(&again);
+                placement_world_done(&world);
+        }
+        printf("# %lu domains moved, beside which %lu were planned to move\n", n_moving, n_others);
+        assert_true(n_moving > rounds / 20 && n_others > rounds / 2000);
 }
 
 static bool same_set(hwloc_const_bitmap_t a, hwloc_const_bitmap_t b) {
@@ -200,6 +233,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(no_promise_is_broken_by_any_plan),
                 cmocka_unit_test(planning_again_what_was_carried_out_plans_nothing),
+                cmocka_unit_test(what_moves_is_left_alone_and_its_room_is_kept),
                 cmocka_unit_test(the_planner_that_is_told_the_nodes_finds_the_same_cpus),
                 cmocka_unit_test(overcommit_is_spread_evenly_over_equal_nodes),
         };

@@ -123,23 +123,93 @@ static void vcpus_are_placed_also_where_memory_cannot_be_bound_anew(void **state
         assert_int_equal(plan_one(fixture, INTENT_BIND_MEMORY, "vm", "0")->verdict, VERDICT_PLANNED);
 }
 
-static void cells_are_placed_each_on_its_own_node(void **state) {
-        struct fixture *fixture = *state;
+static void assert_job_step(const struct decision *decision, size_t index, const char *domain, int cell, int node) {
+        assert_true(index < decision->n_steps);
+        assert_int_equal(decision->steps[index].kind, STEP_MEMORY_MOVE);
+        assert_string_equal(decision->steps[index].object, domain);
+        assert_int_equal(decision->steps[index].cell, cell);
+        assert_int_equal(decision->steps[index].node, node);
+        assert_int_equal(decision->steps[index].job, 0);
+}
+
+/* Two cells, all of their memory on node 0. */
+static struct domain *add_two_cells(const struct fixture *fixture) {
         struct domain *domain = placement_domain(fixture->host, "two", 4, "0-7", 4 * GIB);
         placement_cells(domain, 2);
         placement_cell_memory(fixture->host, domain, 0, 0);
         placement_cell_memory(fixture->host, domain, 1, 0);
-        const struct decision *decision = plan_one(fixture, INTENT_PLACE, "two", "0@0 1@1 memory=cells");
+        return domain;
+}
+
+static void cells_are_placed_each_on_its_own_node(void **state) {
+        struct fixture *fixture = *state;
+        struct domain *domain = add_two_cells(fixture);
+        const struct decision *decision = plan_one(fixture, INTENT_PLACE, "two", "0@0 1@1 memory=cells emulator=yes");
         assert_int_equal(decision->n_steps, 5);
         assert_step(decision, 0, "vcpu.cpus", "two.7.0", "0-3");
         assert_step(decision, 3, "vcpu.cpus", "two.7.3", "4-7");
-        assert_step(decision, 4, "cell.node", "two.7.1", "1");
-        /* the cells' memory cannot be told apart: what one move would do nobody knows, so it stays */
-        decision = plan_one(fixture, INTENT_PLACE, "two", "0@0 1@1 memory=domain");
+        assert_job_step(decision, 4, "two", 1, 1);
+        assert_string_equal(decision->text, "two goes split to node 0-1: 4 of 4 vCPUs are pinned anew, 2.0 GiB of memory move.");
+        decision = plan_one(fixture, INTENT_PLACE, "two", "0@1 1@0 memory=cells");
+        assert_int_equal(decision->n_steps, 5);
+        assert_job_step(decision, 4, "two", 0, 1);
+        placement_cell_memory(fixture->host, domain, 1, 1);
+        decision = plan_one(fixture, INTENT_PLACE, "two", "0@1 1@0 pin=no memory=cells");
+        assert_int_equal(decision->n_steps, 2);
+        assert_job_step(decision, 0, "two", 0, 1);
+        assert_job_step(decision, 1, "two", 1, 0);
+        /* memory goes as a whole, or not */
+        decision = plan_one(fixture, INTENT_PLACE, "two", "0@1 1@0 memory=domain");
         assert_int_equal(decision->n_steps, 4);
-        fixture->cannot = "cell.node";
-        assert_refused(plan_one(fixture, INTENT_PLACE, "two", "0@0 1@1 memory=cells"), "unavailable");
         assert_refused(plan_one(fixture, INTENT_PLACE, "two", "0@0"), "invalid");
+}
+
+static void without_a_mover_memory_of_cells_is_refused_and_that_of_a_whole_domain_is_not(void **state) {
+        struct fixture *fixture = *state;
+        add_two_cells(fixture);
+        fixture->cannot = MEMORY_MOVE;
+        const struct decision *decision = plan_one(fixture, INTENT_PLACE, "two", "0@0 1@1 memory=cells");
+        assert_refused(decision, "unavailable");
+        assert_non_null(strstr(decision->text, "nobody can"));
+        assert_int_equal(plan_one(fixture, INTENT_PLACE, "two", "0@0 1@1 memory=stay")->n_steps, 4);
+        decision = plan_one(fixture, INTENT_PLACE, "two", "0@1 1@1 memory=cells");
+        assert_int_equal(decision->n_steps, 5);
+        assert_step(decision, 4, "numatune.nodeset", "two.7", "1");
+}
+
+static void cells_whose_memory_nothing_tells_are_split_without_it_and_that_is_said(void **state) {
+        struct fixture *fixture = *state;
+        struct domain *domain = placement_domain(fixture->host, "two", 4, "0-7", 4 * GIB);
+        uint64_t *rest = calloc(2, sizeof *rest);
+        placement_cells(domain, 2);
+        const struct decision *decision = plan_one(fixture, INTENT_PLACE, "two", "0@0 1@1 memory=cells");
+        assert_int_equal(decision->n_steps, 4);
+        assert_non_null(strstr(decision->text, "Memory stays: where it is nobody has told."));
+        domain->rest_kib_of_node = rest;
+        decision = plan_one(fixture, INTENT_PLACE, "two", "0@0 1@1 memory=cells");
+        assert_int_equal(decision->verdict, VERDICT_PLANNED);
+        assert_int_equal(decision->n_steps, 4);
+        assert_non_null(strstr(decision->text, "Memory stays: nothing tells which of it is which guest cell's."));
+        /* where it was bound to says nothing of which it is */
+        domain->pub.wish = IOCORE_WISH_AUTO;
+        domain->cells[0].pub.node = 1;
+        assert_int_equal(plan_one(fixture, INTENT_PLACE, "two", "0@0 1@1 memory=cells")->n_steps, 4);
+        /* and nobody asked for that here */
+        assert_null(strstr(plan_one(fixture, INTENT_PLACE, "two", "0@0 1@1 memory=stay")->text, "Memory stays"));
+        domain->rest_kib_of_node = NULL;
+        free(rest);
+}
+
+static void a_domain_whose_memory_moves_is_left_alone(void **state) {
+        struct fixture *fixture = *state;
+        vm(fixture)->moving = true;
+        const struct decision *decision = plan_one(fixture, INTENT_PLACE, "vm", "0@0");
+        assert_refused(decision, "moving");
+        assert_non_null(strstr(decision->text, "iocorectl jobs"));
+        assert_refused(plan_one(fixture, INTENT_PIN, "vm", "1"), "moving");
+        assert_refused(plan_one(fixture, INTENT_BIND_MEMORY, "vm", "0"), "moving");
+        vm(fixture)->moving = false;
+        assert_int_equal(plan_one(fixture, INTENT_PLACE, "vm", "0@0")->verdict, VERDICT_PLANNED);
 }
 
 static void a_domain_that_is_there_is_left_alone(void **state) {
@@ -245,6 +315,14 @@ static void memory_goes_only_where_there_is_room_for_all_of_it(void **state) {
         assert_int_equal(plan_one(fixture, INTENT_BIND_MEMORY, "other", "1")->verdict, VERDICT_UNCHANGED);
         assert_refused(plan_one(fixture, INTENT_BIND_MEMORY, "other", "2"), "invalid");
         assert_refused(plan_one(fixture, INTENT_BIND_MEMORY, "other", "0-1"), "invalid");
+        /* what jobs are still to bring has taken its room */
+        fixture->host->nodes[0].memory_coming_kib = 3 * GIB;
+        assert_int_equal(plan_one(fixture, INTENT_BIND_MEMORY, "other", "0")->verdict, VERDICT_PLANNED);
+        fixture->host->nodes[0].memory_coming_kib = 4 * GIB;
+        assert_refused(plan_one(fixture, INTENT_BIND_MEMORY, "other", "0"), "no-memory");
+        fixture->host->nodes[0].memory_coming_kib = 20 * GIB;
+        assert_refused(plan_one(fixture, INTENT_BIND_MEMORY, "other", "0"), "no-memory");
+        fixture->host->nodes[0].memory_coming_kib = 0;
         placement_host_memory(fixture->host, 0, 0, 0);
         assert_refused(plan_one(fixture, INTENT_BIND_MEMORY, "other", "0"), "no-memory");
         vm(fixture)->pub.bound = true;
@@ -306,9 +384,9 @@ static void a_domain_is_left_alone_for_a_while_after_it_was_placed_and_longer_wh
 }
 
 static void the_knobs_behind_are_not_to_be_set_past_the_rules(void **state) {
-        static const char *const knobs[] = { "vcpu.cpus", "emulator.cpus", "numatune.nodeset", "cell.node" };
+        static const char *const knobs[] = { "vcpu.cpus", "emulator.cpus", "numatune.nodeset" };
         struct fixture *fixture = *state;
-        for (size_t i = 0; i < 4; i++) {
+        for (size_t i = 0; i < 3; i++) {
                 struct intent set = intent(INTENT_SET, "vm.7.0", "1", -1);
                 snprintf(set.knob, sizeof set.knob, "%s", knobs[i]);
                 plan_done(&fixture->plan);
@@ -336,6 +414,9 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(a_placement_becomes_pins_of_all_vcpus_and_the_emulator_and_then_of_memory, setup, teardown),
                 cmocka_unit_test_setup_teardown(vcpus_are_placed_also_where_memory_cannot_be_bound_anew, setup, teardown),
                 cmocka_unit_test_setup_teardown(cells_are_placed_each_on_its_own_node, setup, teardown),
+                cmocka_unit_test_setup_teardown(without_a_mover_memory_of_cells_is_refused_and_that_of_a_whole_domain_is_not, setup, teardown),
+                cmocka_unit_test_setup_teardown(cells_whose_memory_nothing_tells_are_split_without_it_and_that_is_said, setup, teardown),
+                cmocka_unit_test_setup_teardown(a_domain_whose_memory_moves_is_left_alone, setup, teardown),
                 cmocka_unit_test_setup_teardown(a_domain_that_is_there_is_left_alone, setup, teardown),
                 cmocka_unit_test_setup_teardown(what_is_in_somebodys_hands_is_refused, setup, teardown),
                 cmocka_unit_test_setup_teardown(what_is_no_placement_is_refused, setup, teardown),
