@@ -341,6 +341,7 @@ static void fake_domain_visit(struct iocore_context *context, void (*visit)(void
 static void fake_job_update(struct iocore_context *context, const struct iocore_job *job) {
         context->job = *job;
         context->n_job_updates++;
+        context->n_told_before_job = context->n_memory_told;
 }
 
 /* Tells all of them each time. */

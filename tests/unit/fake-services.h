@@ -61,6 +61,7 @@ struct iocore_context {
         struct { uint64_t total_kib, free_kib; } nodes[FAKE_NODES_MAX];
         struct iocore_job job; /* the last one that was told of */
         unsigned n_job_updates, n_memory_told;
+        unsigned n_told_before_job; /* n_memory_told when the last job_update() came */
 };
 
 extern const struct iocore_services fake_services;

@@ -203,7 +203,7 @@ tests_unit_test_engine_policies_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_engine_policies_LDADD = libiocored.la $(CMOCKA_LIBS)
 unit_programs += tests/unit/test-engine-domains
 tests_unit_test_engine_domains_SOURCES = tests/unit/test-engine-domains.c tests/unit/toy-domains.h
-tests_unit_test_engine_domains_CPPFLAGS = $(AM_CPPFLAGS) -DBUILD_DIR=\"$(abs_top_builddir)\"
+tests_unit_test_engine_domains_CPPFLAGS = $(AM_CPPFLAGS) -DSOURCE_DIR=\"$(abs_top_srcdir)\" -DBUILD_DIR=\"$(abs_top_builddir)\"
 tests_unit_test_engine_domains_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_engine_domains_LDADD = libiocored.la $(CMOCKA_LIBS)
 check_LTLIBRARIES += tests/unit/toy-domains.la

@@ -35,6 +35,7 @@ struct fixture {
         size_t n_events;
         char verdicts[1024]; /* of decisions as they were told: "7:in-progress 7:done" */
         uint64_t scan_usec;
+        const char *topology;
 };
 
 static void on_event(void *userdata, const char *kind, const char *object, const char *text) {
@@ -78,7 +79,7 @@ static void start(struct fixture *fixture) {
         char text[128];
         assert_int_equal(config_new(&config), 0);
         replace(&config->root, fixture->root);
-        replace(&config->topology_synthetic, "pack:2 numa:1 l3:1 core:4 pu:1");
+        replace(&config->topology_synthetic, fixture->topology ?: "pack:2 numa:1 l3:1 core:4 pu:1");
         snprintf(text, sizeof text, "%s/journal", fixture->root);
         replace(&config->journal, text);
         replace(&config->plugin_directory, BUILD_DIR "/tests/unit/.libs");
@@ -133,7 +134,7 @@ static int tear_down(void **state) {
         struct fixture *fixture = *state;
         char path[96];
         engine_free(fixture->engine);
-        static const char *const files[] = { "policies/50-test.lua", "policies", "journal" };
+        static const char *const files[] = { "policies/50-test.lua", "policies/40-numa-placement.lua", "policies", "journal" };
         for (size_t i = 0; i < ELEMENTSOF(files); i++) {
                 snprintf(path, sizeof path, "%s/%s", fixture->root, files[i]);
                 (void) remove(path);
@@ -266,6 +267,128 @@ static void the_iothreads_of_a_domain_that_is_to_be_left_alone_are_too(void **st
         assert_int_equal(engine_restore(fixture->engine, NULL), 0);
 }
 
+/* --- domains that are split --- */
+
+#define GIB ((uint64_t) 1 << 20)
+
+/* A host of two nodes with a CPU each, the shipped policy, and a machine of two vCPUs in a guest cell each, all of whose memory is on node 0. */
+static void start_split(struct fixture *fixture) {
+        struct toy_domain *domain = &fixture->toy.domains[0];
+        char path[96];
+        fixture->topology = "pack:2 numa:1 l3:1 core:1 pu:1";
+        fixture->toy.domains[1].name = NULL;
+        fixture->toy.node_kib = 8 * GIB;
+        fixture->toy.slow = 3;
+        fixture->toy.job_epochs = 100;
+        domain->split = true;
+        for (int v = 0; v < TOY_VCPUS; v++) {
+                strcpy(domain->cpus[v], "0-1");
+                domain->kib[v][0] = GIB;
+        }
+        snprintf(path, sizeof path, "%s/policies", fixture->root);
+        assert_int_equal(mkdir(path, 0700), 0);
+        snprintf(path, sizeof path, "%s/policies/40-numa-placement.lua", fixture->root);
+        assert_int_equal(symlink(SOURCE_DIR "/policies/40-numa-placement.lua", path), 0);
+        start(fixture);
+}
+
+static bool is_moving(const struct fixture *fixture) {
+        return host_domain(engine_host(fixture->engine), "web")->moving;
+}
+
+static uint64_t coming_kib(const struct fixture *fixture, int node) {
+        return host_node(engine_host(fixture->engine), node)->memory_coming_kib;
+}
+
+static void the_shipped_policy_splits_a_domain_and_its_memory_follows(void **state) {
+        struct fixture *fixture = *state;
+        const struct toy_domain *domain = &fixture->toy.domains[0];
+        start_split(fixture);
+        for (int i = 0; i < 60 && fixture->toy.n_memory_begun == 0; i++) {
+                epochs(fixture, 1);
+                /* last: when the vCPUs are where they should be */
+                assert_true(fixture->toy.n_memory_begun == 0 || strcmp(domain->cpus[1], "1") == 0);
+        }
+        assert_string_equal(fixture->verdicts, "1:in-progress 1:done");
+        const struct decision *decision = decision_log_find(engine_decisions(fixture->engine), 1);
+        assert_string_equal(decision->text, "web goes split to node 0-1: 2 of 2 vCPUs are pinned anew, 1.0 GiB of memory move. Jobs that move it: 1.");
+        assert_int_equal(decision->n_steps, 3);
+        assert_int_equal(decision->steps[2].kind, STEP_MEMORY_MOVE);
+        assert_int_equal(decision->steps[2].job, 1);
+        assert_string_equal(domain->cpus[0], "0");
+        const struct job *job = jobs_find(engine_jobs(fixture->engine), 1);
+        assert_string_equal(job->kind, "move-memory");
+        assert_string_equal(job->object, "web");
+        assert_string_equal(job->source, "policy:numa-placement");
+        assert_true(job->cell == 1 && job->node == 1);
+
+        /* Meanwhile nobody plans it, whatever the picture is, and nobody gets its room. */
+        assert_true(is_moving(fixture));
+        assert_int_equal(coming_kib(fixture, 1), GIB);
+        epochs(fixture, 50);
+        assert_int_equal(job->pub.state, IOCORE_JOB_RUNNING);
+        assert_in_range(coming_kib(fixture, 1), GIB / 2 - GIB / 50, GIB / 2 + GIB / 50);
+        struct intent intent = { .action = INTENT_PLACE, .priority = -1, .node = IOCORE_NODE_UNKNOWN, .cpu = IOCORE_CPU_ANY, .source = "client:test", .object = "web", .value = "0@1 1@0" };
+        assert_int_equal(engine_submit(fixture->engine, &intent, &decision), 0);
+        assert_string_equal(decision->rule, "moving");
+        epochs(fixture, 51);
+        assert_int_equal(job->pub.state, IOCORE_JOB_DONE);
+        assert_false(is_moving(fixture));
+        assert_int_equal(coming_kib(fixture, 1), 0);
+        assert_true(domain->kib[1][0] == 0 && domain->kib[1][1] == GIB && domain->kib[0][0] == GIB);
+
+        /* All is where it should be: nothing is asked for again. */
+        epochs(fixture, 1200);
+        assert_string_equal(fixture->verdicts, "1:in-progress 1:done 2:refused");
+        assert_int_equal(fixture->toy.n_memory_begun, 1);
+        assert_int_equal(engine_restore(fixture->engine, NULL), 0);
+        assert_string_equal(domain->cpus[0], "0-1");
+        assert_true(domain->kib[1][1] == GIB);
+}
+
+static void where_memory_cannot_be_moved_nothing_is(void **state) {
+        struct fixture *fixture = *state;
+        fixture->toy.memory_error = -EBUSY;
+        start_split(fixture);
+        epochs(fixture, 60);
+        assert_non_null(strstr(fixture->verdicts, "1:in-progress 1:failed"));
+        const struct decision *decision = decision_log_find(engine_decisions(fixture->engine), 1);
+        assert_string_equal(decision->text, "step 3 of 3 failed: move memory of guest cell 1 of web to node 1: the toy does not want to; 2 earlier steps were undone");
+        assert_string_equal(fixture->toy.domains[0].cpus[0], "0-1");
+        assert_string_equal(fixture->toy.domains[0].cpus[1], "0-1");
+        assert_null(jobs_at(engine_jobs(fixture->engine), 0));
+        assert_false(is_moving(fixture));
+        /* it is not tried in each epoch */
+        epochs(fixture, 600);
+        assert_in_range(decision_log_size(engine_decisions(fixture->engine)), 2, 12);
+}
+
+static void a_policy_that_is_stopped_moves_no_memory_any_more(void **state) {
+        struct fixture *fixture = *state;
+        start_split(fixture);
+        epochs(fixture, 60);
+        assert_int_equal(fixture->toy.n_memory_begun, 1);
+        assert_true(is_moving(fixture));
+        assert_int_equal(policy_set_enable(engine_policies(fixture->engine), "numa-placement", false), 0);
+        epochs(fixture, 10);
+        assert_int_equal(jobs_find(engine_jobs(fixture->engine), 1)->pub.state, IOCORE_JOB_CANCELLED);
+        assert_false(is_moving(fixture));
+        assert_string_equal(fixture->toy.domains[0].cpus[1], "0-1");
+        assert_true(fixture->toy.domains[0].kib[1][1] > 0); /* what was moved stays */
+}
+
+static void a_daemon_that_observes_moves_no_memory(void **state) {
+        struct fixture *fixture = *state;
+        start_split(fixture);
+        assert_int_equal(engine_set_mode(fixture->engine, MODE_OBSERVE, "client:test"), 0);
+        epochs(fixture, 60);
+        assert_int_equal(fixture->toy.n_memory_begun, 0);
+        const struct decision *decision = decision_log_find(engine_decisions(fixture->engine), 1);
+        assert_int_equal(decision->verdict, VERDICT_WOULD);
+        assert_int_equal(decision->n_steps, 3);
+        assert_string_equal(decision->text, "web goes split to node 0-1: 2 of 2 vCPUs are pinned anew, 1.0 GiB of memory move.");
+}
+
 /* --- wishes --- */
 
 struct answer {
@@ -377,6 +500,10 @@ int main(void) {
                 TEST(what_a_plugin_wants_may_be_answered_later_too),
                 TEST(the_changes_of_a_policy_that_is_stopped_are_undone_when_they_answer),
                 TEST(the_iothreads_of_a_domain_that_is_to_be_left_alone_are_too),
+                TEST(the_shipped_policy_splits_a_domain_and_its_memory_follows),
+                TEST(where_memory_cannot_be_moved_nothing_is),
+                TEST(a_policy_that_is_stopped_moves_no_memory_any_more),
+                TEST(a_daemon_that_observes_moves_no_memory),
                 TEST(a_wish_is_answered_once_when_its_keeper_has_answered),
                 TEST(a_wish_that_nobody_answers_ends_after_ten_seconds_or_with_the_daemon),
                 TEST(what_happens_to_a_domain_is_an_event_within_an_epoch),

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The plugin numa on a fixture tree: what it tells of nodes and of domains, and how its jobs end. */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -217,6 +220,65 @@ static void a_cell_that_nothing_tells_is_not_moved_by_guess(void **state) {
         assert_int_equal(test->context->job.moved_pages, 0);
 }
 
+static bool job_is_over(const struct test *test) {
+        enum iocore_job_state state = test->context->job.state;
+        return test->context->n_job_updates > 0 && state != IOCORE_JOB_WAITING && state != IOCORE_JOB_RUNNING;
+}
+
+/* All pages are on node 0 already: no pid of this machine is touched. */
+static void where_memory_is_is_told_before_its_move_is_over(void **state) {
+        struct test *test = *state;
+        struct iocore_memory memory = { .pid = 100, .start = 5000, .domain = "vm", .n_cells = 1, .cell = 0, .node = 0 };
+        char reason[IOCORE_REASON_MAX] = "";
+        needs_plugin(test);
+        const struct fake_domain *domain = add_domain(test, "vm", 100, 1);
+        write_process(test->context, 100, 5000, "7f0000000000 default anon=100 N0=100 kernelpagesize_kB=4\n", "7f0000000000-7f0000064000 rw-p 00000000 00:00 0\n");
+        assert_int_equal(iocore_plugin.memory_begin(test->plugin, &memory, 3, reason, sizeof reason), 0);
+        while (!job_is_over(test))
+                turn_until(test, &test->context->n_job_updates, test->context->n_job_updates + 1);
+        assert_int_equal(test->context->job.state, IOCORE_JOB_DONE);
+        assert_int_equal(test->context->n_told_before_job, 1);
+        assert_int_equal(domain->kib_of_node[0][0], 400);
+}
+
+/* The thread waits for somebody who writes the pipe. */
+static void replace_by_pipe(const struct test *test, const char *path, char *ret, size_t size) {
+        snprintf(ret, size, "%s/%s", test->context->root, path);
+        assert_int_equal(unlink(ret), 0);
+        assert_int_equal(mkfifo(ret, 0600), 0);
+}
+
+static void let_go_of_pipe(const char *pipe) {
+        int fd = open(pipe, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+        if (fd >= 0)
+                close(fd);
+}
+
+static void after_a_move_that_was_cancelled_memory_is_read_soon(void **state) {
+        struct test *test = *state;
+        struct iocore_memory memory = { .pid = 100, .start = 5000, .domain = "vm", .n_cells = 1, .cell = 0, .node = 0 };
+        const char *text = "7f0000000000 default anon=1 N0=1 kernelpagesize_kB=4\n";
+        char reason[IOCORE_REASON_MAX] = "", pipe[PATH_MAX + 64];
+        needs_plugin(test);
+        add_domain(test, "vm", 100, 1);
+        write_process(test->context, 100, 5000, text, "");
+        read_domains(test);
+        replace_by_pipe(test, "proc/100/numa_maps", pipe, sizeof pipe);
+        assert_int_equal(iocore_plugin.memory_begin(test->plugin, &memory, 3, reason, sizeof reason), 0);
+        assert_int_equal(iocore_plugin.job_cancel(test->plugin, 3), 0);
+        for (int i = 0; i < 10000 && !job_is_over(test); i++) {
+                let_go_of_pipe(pipe);
+                assert_int_equal(iocore_plugin.announced(test->plugin), 0);
+                (void) nanosleep(&(struct timespec) { .tv_nsec = 1000000 }, NULL);
+        }
+        assert_int_equal(test->context->job.state, IOCORE_JOB_CANCELLED);
+        assert_int_equal(test->context->n_memory_told, 1);
+        assert_int_equal(unlink(pipe), 0);
+        fixture_write(test->context, "proc/100/numa_maps", text);
+        assert_int_equal(iocore_plugin.scan(test->plugin, false), 0);
+        turn_until(test, &test->context->n_memory_told, 2);
+}
+
 static void so_many_wait_and_no_more(void **state) {
         struct test *test = *state;
         struct iocore_memory memory = { .pid = 100, .start = 5000, .domain = "", .cell = -1, .node = 0 };
@@ -246,6 +308,8 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(another_process_of_the_same_number_is_not_it, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(a_rate_that_is_none_is_refused, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(a_cell_that_nothing_tells_is_not_moved_by_guess, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(where_memory_is_is_told_before_its_move_is_over, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(after_a_move_that_was_cancelled_memory_is_read_soon, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(so_many_wait_and_no_more, set_up, tear_down),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,6 +41,7 @@ static int cpus_set(void *state, const char *object, const char *value, char *re
         if (toy->error < 0 && strcmp(value, "0-7") != 0)
                 return toy->error;
         snprintf(toy->domains[domain].cpus[vcpu], sizeof toy->domains[domain].cpus[vcpu], "%s", value);
+        toy->domains[domain].changed = toy->domains[domain].split;
         snprintf(ret, size, "%s", value);
         return 0;
 }
@@ -49,15 +50,23 @@ static void tell_parts(struct toy_domains *toy, unsigned i) {
         struct toy_domain *domain = &toy->domains[i];
         struct iocore_vcpu vcpus[TOY_VCPUS];
         struct iocore_iothread iothreads[TOY_VCPUS];
-        struct iocore_cell cell = { .memory_kib = 1048576, .node = IOCORE_NODE_UNKNOWN };
+        struct iocore_cell cells[TOY_VCPUS];
         for (int v = 0; v < TOY_VCPUS; v++) {
                 vcpus[v] = (struct iocore_vcpu) { .id = (unsigned) v, .tid = domain->pid + 10 + v, .cpus = domain->cpus[v] };
                 iothreads[v] = (struct iocore_iothread) { .id = (unsigned) v + 1, .tid = domain->pid + 20 + v, .cpus = domain->cpus[v] };
                 snprintf(iothreads[v].knob, sizeof iothreads[v].knob, "toy.%u.%d", i, v);
+                cells[v] = (struct iocore_cell) { .memory_kib = 1048576, .node = IOCORE_NODE_UNKNOWN };
+                if (domain->split) {
+                        vcpus[v].cell = v;
+                        memcpy(vcpus[v].knob, iothreads[v].knob, sizeof vcpus[v].knob);
+                }
         }
         (void) toy->services->domain_set_iothreads(toy->context, domain->known, iothreads, TOY_VCPUS);
         (void) toy->services->domain_set_vcpus(toy->context, domain->known, vcpus, TOY_VCPUS);
-        (void) toy->services->domain_set_cells(toy->context, domain->known, &cell, 1);
+        (void) toy->services->domain_set_cells(toy->context, domain->known, cells, domain->split ? TOY_VCPUS : 1);
+        for (unsigned cell = 0; domain->split && cell < TOY_VCPUS; cell++)
+                (void) toy->services->domain_memory(toy->context, domain->known, cell, domain->kib[cell], TOY_NODES);
+        domain->changed = false;
 }
 
 static void look_at(struct toy_domains *toy, unsigned i) {
@@ -83,6 +92,8 @@ static void look_at(struct toy_domains *toy, unsigned i) {
         }
         if (!domain->known)
                 return;
+        if (domain->changed)
+                tell_parts(toy, i);
         domain->known->pid = domain->pid;
         domain->known->state = domain->state;
         domain->known->wish = domain->wish;
@@ -95,9 +106,67 @@ static void look_at(struct toy_domains *toy, unsigned i) {
                 }
 }
 
+/* --- jobs that move memory */
+
+static void end_job(struct toy_domains *toy, struct toy_job *job, enum iocore_job_state state) {
+        toy->domains[job->domain].changed = true; /* where memory is is told first */
+        look_at(toy, job->domain);
+        job->job.state = state;
+        toy->services->job_update(toy->context, &job->job);
+        *job = (struct toy_job) { .job.id = 0 };
+}
+
+/* A part of what is left moves in each epoch. */
+static void go_on(struct toy_domains *toy, struct toy_job *job) {
+        uint64_t *kib = toy->domains[job->domain].kib[job->cell], *from = &kib[1 - job->node];
+        uint64_t part = *from / job->left;
+        if (job->job.total_pages == 0)
+                job->job.total_pages = *from / 4;
+        *from -= part;
+        kib[job->node] += part;
+        job->job.moved_pages += part / 4;
+        job->job.state = IOCORE_JOB_RUNNING;
+        if (--job->left > 0)
+                toy->services->job_update(toy->context, &job->job);
+        else
+                end_job(toy, job, IOCORE_JOB_DONE);
+}
+
+static int memory_begin(void *state, const struct iocore_memory *memory, uint64_t id, char *ret_reason, size_t size) {
+        struct toy_domains *toy = state;
+        unsigned domain = 0, free_job = 0;
+        while (domain < TOY_DOMAINS && (!toy->domains[domain].name || strcmp(toy->domains[domain].name, memory->domain) != 0))
+                domain++;
+        while (free_job < TOY_JOBS && toy->jobs[free_job].job.id != 0)
+                free_job++;
+        if (domain == TOY_DOMAINS || memory->cell < 0 || memory->cell >= TOY_VCPUS || memory->node < 0 || memory->node >= TOY_NODES || free_job == TOY_JOBS)
+                return -EINVAL;
+        if (toy->memory_error < 0) {
+                snprintf(ret_reason, size, "the toy does not want to");
+                return toy->memory_error;
+        }
+        toy->n_memory_begun++;
+        toy->jobs[free_job] = (struct toy_job) { .job.id = id, .domain = domain, .cell = memory->cell, .node = memory->node, .left = toy->job_epochs };
+        return 0;
+}
+
+static int job_cancel(void *state, uint64_t id) {
+        struct toy_domains *toy = state;
+        for (struct toy_job *job = toy->jobs; job < toy->jobs + TOY_JOBS; job++)
+                if (job->job.id == id && id != 0)
+                        return end_job(toy, job, IOCORE_JOB_CANCELLED), 0;
+        return -ENOENT;
+}
+
 static int announced(void *state) {
+        struct toy_domains *toy = state;
         for (unsigned i = 0; i < TOY_DOMAINS; i++)
-                look_at(state, i);
+                look_at(toy, i);
+        for (struct toy_job *job = toy->jobs; job < toy->jobs + TOY_JOBS; job++)
+                if (job->job.id != 0)
+                        go_on(toy, job);
+        for (int node = 0; toy->node_kib > 0 && node < TOY_NODES; node++)
+                (void) toy->services->node_memory(toy->context, node, toy->node_kib, toy->node_kib);
         return 0;
 }
 
@@ -173,10 +242,10 @@ static void close_toy(void *state) {
                 toy->domains[i].known = NULL;
 }
 
-static const struct iocore_knob knobs[] = { { "iothread.cpus", "", cpus_get, cpus_set } };
+static const struct iocore_knob knobs[] = { { "iothread.cpus", "", cpus_get, cpus_set }, { "vcpu.cpus", "", cpus_get, cpus_set } };
 
 __attribute__((visibility("default"))) const struct iocore_plugin iocore_plugin = {
         .abi = IOCORE_PLUGIN_ABI, .size = sizeof(struct iocore_plugin), .name = "toy-domains", .doc = "made-up domains", .provides = "vhost", .probe = probe, .open = open_toy,
-        .close = close_toy, .scan = scan, .sample_workers = sample_workers, .knobs = knobs, .n_knobs = 1, .announced = announced, .reserve = reserve,
-        .domain_wish = domain_wish,
+        .close = close_toy, .scan = scan, .sample_workers = sample_workers, .knobs = knobs, .n_knobs = 2, .announced = announced, .reserve = reserve,
+        .domain_wish = domain_wish, .memory_begin = memory_begin, .job_cancel = job_cancel,
 };

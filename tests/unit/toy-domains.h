@@ -10,6 +10,8 @@
 
 #define TOY_DOMAINS 3
 #define TOY_VCPUS 2
+#define TOY_NODES 2
+#define TOY_JOBS 8
 
 struct toy_domains {
         struct toy_domain {
@@ -21,6 +23,9 @@ struct toy_domains {
                 char class[16];
                 char cpus[TOY_VCPUS][32];
                 const char *events[4]; /* to be told in the next epoch */
+                bool split;            /* each vCPU is in a guest cell of its own, and can be pinned; each cell has memory */
+                uint64_t kib[TOY_VCPUS][TOY_NODES]; /* where that is, of each cell on each node */
+                bool changed;          /* to be told in the next epoch */
                 struct iocore_domain *known;
                 struct iocore_device *device;
                 struct iocore_unit *unit; /* of a device that its process owns */
@@ -33,6 +38,16 @@ struct toy_domains {
         uint64_t clock;
         char wish_reason[64];   /* why a wish is refused (-EINVAL); "" it is not */
         char wished[128];       /* "DOMAIN ATTRIBUTES" */
+        int memory_error;       /* what memory_begin() returns; 0 */
+        unsigned n_memory_begun;
+        unsigned job_epochs;    /* that a job which moves memory takes */
+        uint64_t node_kib;      /* of each node; 0: unknown */
+
+        struct toy_job {
+                struct iocore_job job;
+                unsigned domain, left;
+                int cell, node;
+        } jobs[TOY_JOBS];
 
         struct { char value[32]; unsigned left; bool open; } asked[TOY_DOMAINS][TOY_VCPUS];
         unsigned wish_left;
