@@ -217,22 +217,7 @@ wait_nsec() {
 
 # All that iocored may change: "thread TID STARTTIME MASK CGROUPS" and "cpuset DIRECTORY - CPUS".
 dump_state() {
-  local directory line fields status cgroup cgroups
-  {
-    for directory in /proc/[0-9]*/task/[0-9]*; do
-      read -r line < "$directory/stat" || continue
-      read -ra fields <<< "${line##*) }"
-      cgroups=
-      while IFS= read -r cgroup; do cgroups="$cgroups $cgroup"; done < "$directory/cgroup" || continue
-      read_status "$directory" && echo "thread ${directory##*/} ${fields[19]} $(status_field Cpus_allowed)$cgroups"
-    done
-    find /sys/fs/cgroup -name cpuset.cpus -type f > "$WORK/cpusets"
-    while IFS= read -r cgroup; do
-      line=
-      read -r line < "$cgroup"
-      echo "cpuset ${cgroup%/*} - $line"
-    done < "$WORK/cpusets"
-  } 2> /dev/null | sort
+  dump-state | sort
 }
 
 # differing BEFORE AFTER: of the threads and cpusets in both dumps, those that are not the same.

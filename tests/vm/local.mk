@@ -10,6 +10,10 @@ tests_vm_impostor_SOURCES = tests/vm/impostor.c
 check_PROGRAMS += tests/vm/memory-load
 tests_vm_memory_load_SOURCES = tests/vm/memory-load.c
 
+check_PROGRAMS += tests/vm/dump-state tests/vm/last-cpus
+tests_vm_dump_state_SOURCES = tests/vm/dump-state.c
+tests_vm_last_cpus_SOURCES = tests/vm/last-cpus.c
+
 EXTRA_DIST += tests/vm/run tests/vm/fetch-kernel tests/vm/build-image tests/vm/init tests/vm/guest.sh tests/vm/bus.conf
 EXTRA_DIST += tests/vm/cases/10-workers.sh
 EXTRA_DIST += tests/vm/cases/15-discovery.sh

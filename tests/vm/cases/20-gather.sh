@@ -16,27 +16,26 @@ done
 declare -A ran run_before wait_before run_after wait_after without
 # record SAMPLES [COMMAND]: sets ran[NAME] to the CPUs that its worker was last seen on, and $seen to the words that COMMAND says meanwhile.
 record() {
-  local n name cpu word
+  local name cpus word recorder
+  last-cpus "$1" "${worker[@]}" > "$WORK/cpus" &
+  recorder=$!
   seen=" "
-  for name in $names; do ran[$name]=" "; done
-  for ((n = 0; n < $1; n++)); do
-    if [ $# -gt 1 ] && [ $((n % 5)) -eq 0 ]; then
-      for word in $("$2"); do
-        case $seen in *" $word "*) ;; *) seen="$seen$word " ;; esac
-      done
-    fi
-    for name in $names; do
-      cpu=$(last_cpu_of "${worker[$name]}")
-      case ${ran[$name]} in *" $cpu "*) ;; *) ran[$name]="${ran[$name]}$cpu " ;; esac
+  while [ $# -gt 1 ] && kill -0 "$recorder" 2> /dev/null; do
+    for word in $("$2"); do
+      case $seen in *" $word "*) ;; *) seen="$seen$word " ;; esac
     done
-    read -rt 0.1 <> <(:)
+  done
+  wait "$recorder"
+  for name in $names; do
+    cpus=$(sed -n "s/^${worker[$name]} //p" "$WORK/cpus")
+    ran[$name]=" $cpus "
   done
 }
 declare -A worker
 for name in $names; do worker[$name]=$(worker_of "$name"); done
 count() { set -- $1; echo $#; }
 
-record 40
+record 100
 total=0
 for name in $names; do
   without[$name]=${ran[$name]}
@@ -79,7 +78,7 @@ ok $? "all of them have run there"
 
 for name in $names; do run_before[$name]=$(run_nsec "${worker[$name]}") wait_before[$name]=$(wait_nsec "${worker[$name]}"); done
 # Which CPUs are I/O cores may change meanwhile: those that were any.
-record 41 io_cores
+record 60 io_cores
 for name in $names; do run_after[$name]=$(run_nsec "${worker[$name]}") wait_after[$name]=$(wait_nsec "${worker[$name]}"); done
 elsewhere=0
 diag "worker  VM  CPUs without  CPUs with     run ms  wait ms  (I/O cores:$seen)"
@@ -105,8 +104,7 @@ intruders() {
 }
 none_intrudes() { [ -z "$(intruders)" ]; }
 wait_until 10 none_intrudes
-ok $? "no other thread of a guest may run there"
-none_intrudes || diag "$(intruders)"
+ok $? "no other thread of a guest may run there" || diag "$(intruders)"
 n_threads=$(for name in $names; do ls "/proc/$(cat "$WORK/load.$name.pid")/task"; done | wc -l)
 diag "$n_threads threads of guests"
 stop_daemon TERM
