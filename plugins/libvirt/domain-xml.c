@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -221,8 +222,11 @@ static void read_metadata(xmlXPathContextPtr context, struct description *descri
 
         for (xmlNodePtr inner = metadata ? metadata->children : NULL; inner; inner = inner->next)
                 if (inner->type == XML_ELEMENT_NODE && inner->ns && inner->ns->href && strcmp((const char *) inner->ns->href, WISHES_NAMESPACE) == 0) {
+                        if (description->wishes.present) {
+                                set_foreign(&description->wishes, "a second element", (const char *) inner->name);
+                                return;
+                        }
                         read_wishes(inner, &description->wishes);
-                        return;
                 }
 }
 
@@ -248,7 +252,8 @@ static int read_vcpus(xmlXPathContextPtr context, struct description *descriptio
         if (text && !parse_number((const char *) text, UINT32_MAX, &all))
                 return -EBADMSG;
         uint64_t n = count(found) > 0 ? count(found) : number_attribute(node, "current", UINT32_MAX, all);
-        if (n > VCPUS_MAX)
+        /* nor are numbers beyond that believed: in which cell such a vCPU is could not be read */
+        if (n > VCPUS_MAX || all > VCPUS_MAX)
                 return -E2BIG;
         description->placement_auto = attribute_is(node, "placement", "auto");
         description->cpuset = list_attribute(node, "cpuset");
@@ -262,7 +267,7 @@ static int read_vcpus(xmlXPathContextPtr context, struct description *descriptio
         for (size_t i = 1; i < n; i++)
                 if (description->vcpus[i].id == description->vcpus[i - 1].id)
                         return -EBADMSG;
-        return 0;
+        return n > 0 && description->vcpus[n - 1].id >= VCPUS_MAX ? -E2BIG : 0;
 }
 
 static void replace(char **text, char *replacement) {
@@ -322,6 +327,9 @@ static void read_pins(xmlXPathContextPtr context, struct description *descriptio
         description->emulator_pinned = description->emulator_cpus;
 }
 
+/* The number of every vCPU fits a list of CPUs. */
+static_assert((int) VCPUS_MAX <= (int) AFFINITY_CPUS_MAX, "a list of a cell's vCPUs has room for all of them");
+
 /* The one node of a list, or IOCORE_NODE_UNKNOWN. */
 static int only_node(const char *list) {
         struct affinity_mask mask;
@@ -335,7 +343,7 @@ static void assign_cell(struct description *description, xmlNodePtr node, size_t
         if (!cpus || affinity_parse(cpus, &mask) < 0)
                 return;
         for (size_t i = 0; i < description->n_vcpus; i++)
-                if (description->vcpus[i].id < AFFINITY_CPUS_MAX && affinity_has(&mask, (int) description->vcpus[i].id))
+                if (affinity_has(&mask, (int) description->vcpus[i].id))
                         description->vcpus[i].cell = (int) cell;
 }
 

@@ -89,10 +89,20 @@ thousand_disks() {
   done
 }
 
+# late_epochs NUMBER: how late each of so many epochs began, in microseconds, sorted
+late_epochs() {
+  local n=0 last= now late
+  while [ "$n" -lt "$1" ] && read -r now late < <(busctl --system --json=short get-property org.iocore1 /org/iocore1 org.iocore1.Manager Epoch LastLateUSec | jq -s -r '[.[].data] | @tsv'); do
+    [ "$now" = "$last" ] && continue
+    echo "$late"
+    n=$((n + 1)) last=$now
+  done | sort -n
+}
+
 test_thousand_disks() {
   local many=$tag-many defined
   domain_xml "$many" "" "$(thousand_disks)" >"$work/many.xml"
-  lateness 4 >"$work/late.many" &
+  late_epochs 30 >"$work/late.many" &
   defined=$!
   holds "a domain with a thousand disks is defined" v define "$work/many.xml"
   wait_until 20 domain_is "$many" '[.devices[] | select(.kind == "disk")] | length' 1000
@@ -100,7 +110,8 @@ test_thousand_disks() {
   is "$(ctl domain show "$many" | grep -c "disk .*sd[a-z]*")" 1000 "and shown"
   wait "$defined"
   distribution "with a thousand disks" "$work/late.many"
-  [ "$(wc -l <"$work/late.many")" -ge 8 ] && [ "$(median "$work/late.many")" -le 100000 ] && [ "$(most "$work/late.many")" -le 1000000 ]
+  # a machine that is busy keeps one or the other waiting; whoever waited for libvirt or its XML would be late again and again
+  [ "$(wc -l <"$work/late.many")" -eq 30 ] && [ "$(median "$work/late.many")" -le 100000 ] && [ "$(nine_of_ten "$work/late.many")" -le 500000 ]
   ok $? "epochs went on meanwhile"
   v undefine "$many"
 }

@@ -171,6 +171,32 @@ static void an_element_of_another_author_is_left_alone_whole(void **userdata) {
         }
 }
 
+/* libvirt itself keeps the first of two elements of one namespace; whoever else manages domains may not. */
+static void two_elements_in_our_namespace_are_somebody_elses(void **userdata) {
+        (void) userdata;
+        _cleanup_(description_freep) struct description *description =
+                parse(HEAD "<metadata xmlns:i='" WISHES_NAMESPACE "'><i:iocore policy='auto'/><x/><i:iocore policy='manual'/></metadata><vcpu>1</vcpu></domain>");
+        assert_true(description->wishes.present);
+        assert_string_equal(description->wishes.foreign, "a second element iocore");
+        assert_int_equal(description->wishes.policy, IOCORE_WISH_NONE);
+}
+
+static void vcpus_with_numbers_beyond_all_bounds_are_not_believed(void **userdata) {
+        (void) userdata;
+        enum { LAST = VCPUS_MAX - 1 };
+        char text[1024];
+
+        snprintf(text, sizeof text, HEAD "<vcpu>%d</vcpu><vcpus><vcpu id='0' enabled='yes'/><vcpu id='%d' enabled='yes'/></vcpus><memory>4</memory>"
+                 "<cpu><numa><cell id='0' cpus='0-%d' memory='2'/><cell id='1' cpus='%d' memory='2'/></numa></cpu></domain>", VCPUS_MAX, LAST, LAST - 1, LAST);
+        _cleanup_(description_freep) struct description *description = parse(text);
+        assert_int_equal(description->vcpus[0].cell, 0);
+        assert_int_equal(description->vcpus[1].cell, 1);
+        snprintf(text, sizeof text, HEAD "<vcpu>%d</vcpu><vcpus><vcpu id='%d' enabled='yes'/></vcpus></domain>", VCPUS_MAX, VCPUS_MAX);
+        assert_refused(text, -E2BIG);
+        snprintf(text, sizeof text, HEAD "<vcpu current='1'>%d</vcpu></domain>", VCPUS_MAX + 1);
+        assert_refused(text, -E2BIG);
+}
+
 static void a_hostile_name_stays_what_it_is_and_a_device_is_made_printable(void **userdata) {
         (void) userdata;
         enum { LONG = 10240 };
@@ -396,6 +422,8 @@ int main(void) {
                 cmocka_unit_test(what_is_too_long_is_not_read),
                 cmocka_unit_test(libvirts_own_record_tells_process_and_threads),
                 cmocka_unit_test(what_numad_chose_is_known_from_libvirts_own_record),
+                cmocka_unit_test(two_elements_in_our_namespace_are_somebody_elses),
+                cmocka_unit_test(vcpus_with_numbers_beyond_all_bounds_are_not_believed),
                 cmocka_unit_test(two_pictures_that_differ_have_different_fingerprints),
                 cmocka_unit_test(changes_of_wishes_leave_the_others),
                 cmocka_unit_test(a_wish_that_is_none_is_refused_with_what_would_be_one),
