@@ -65,12 +65,12 @@ struct description {
         char *cpuset;         /* of all of its vCPUs, <vcpu cpuset=''>; NULL none */
         char *online;         /* CPUs of the host, as libvirt sees them; NULL: not known, it does not run */
         char *emulator_cpus;
-        bool emulator_pinned;
         char *nodeset;        /* <numatune><memory nodeset=''>; NULL none */
         char *all_nodes;      /* nodes of the host that have memory; NULL: not known */
-        bool memory_auto;     /* numad chose the nodes of its memory */
         char *auto_nodes;     /* what numad chose; NULL: nothing, or not known */
         char *auto_cpus;
+        bool emulator_pinned;
+        bool memory_auto;     /* numad chose the nodes of its memory */
         bool nodeset_fixed;   /* libvirt would refuse to change it while the domain runs */
 
         struct described_vcpu *vcpus; /* those that are plugged in, by id */
