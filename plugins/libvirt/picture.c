@@ -85,7 +85,14 @@ static void untell(struct libvirt_state *state, struct known *known) {
         known->told_foreign = known->told_unreadable = false;
 }
 
+static void forget_early(struct known *known) {
+        for (size_t i = 0; i < known->n_early; i++)
+                free(known->early[i].detail);
+        known->n_early = 0;
+}
+
 static void known_free(struct known *known) {
+        forget_early(known);
         pins_free(known);
         description_free(known->description);
         free(known);
@@ -138,15 +145,30 @@ static struct iocore_domain *add_named(struct libvirt_state *state, struct known
         return pub;
 }
 
+static void tell_early(struct libvirt_state *state, struct known *known) {
+        for (size_t i = 0; i < known->n_early; i++)
+                state->services->domain_event(state->context, known->pub, known->early[i].event, known->early[i].detail ?: "");
+        forget_early(known);
+}
+
+static void keep_early(struct known *known, const struct news *news) {
+        if (known->n_early < EARLY_MAX)
+                known->early[known->n_early++] = (struct early) { news->event, news->text ? strdup(news->text) : NULL };
+}
+
 /* Under its name, or under its UUID where that is none which the model takes. */
 static void enter_model(struct libvirt_state *state, struct known *known, const char *name) {
         if (known->pub && (strcmp(known->pub->id, name) == 0 || (!is_name(name) && strcmp(known->pub->id, known->uuid) == 0)))
                 return;
         leave_model(state, known);
         known->pub = add_named(state, known, name);
-        if (known->pub)
+        if (known->pub) {
+                tell_early(state, known);
                 return;
+        }
         known->pub = add_named(state, known, known->uuid);
+        if (known->pub)
+                tell_early(state, known);
         if (!known->told_name)
                 state->services->log(state->context, LOG_NOTICE, "domain %s has a name that is %s: it is known by its UUID", known->uuid,
                                      is_name(name) ? "taken" : "too long or cannot be printed");
@@ -236,14 +258,18 @@ static void apply_state(struct libvirt_state *state, const struct news *news) {
 }
 
 static void apply_event(struct libvirt_state *state, const struct news *news) {
-        struct known *known = picture_find(state, news->uuid);
+        /* That of one that is not known yet: it is looked at, and then is in the model, or gone, and with it this. */
+        struct known *known = news->event ? insert(state, news->uuid) : picture_find(state, news->uuid);
 
         if (!known)
-                return; /* its description is on its way, or it is gone already */
+                return;
         if (news->event) {
+                known->seen = true;
                 known->serial = news->serial;
                 if (known->pub)
                         state->services->domain_event(state->context, known->pub, news->event, news->text ?: "");
+                else
+                        keep_early(known, news);
                 return;
         }
         char text[IOCORE_REASON_MAX];

@@ -38,11 +38,20 @@ struct pin {
         bool polls, polls_asked; /* it is known, was asked for */
 };
 
+/* What happened to a domain of which nothing else is known yet: policies hear of it when it is in the model. Of more than so many the first are kept. */
+enum { EARLY_MAX = 16 };
+struct early {
+        const char *event;
+        char *detail; /* NULL: "" */
+};
+
 struct known {
         char uuid[UUID_SIZE];
         struct iocore_domain *pub;       /* NULL: the model does not take it */
         struct description *description; /* NULL: only an event told of it */
         uint64_t serial;                 /* of its last event */
+        struct early early[EARLY_MAX];   /* what happened while `pub` is NULL */
+        size_t n_early;
         bool seen;                       /* in the listing that is going on */
         bool told_foreign, told_unreadable, told_name;
         struct pin *pins; /* by kind and number */

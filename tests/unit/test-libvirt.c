@@ -302,7 +302,11 @@ static void domains_that_come_and_go_are_in_the_model_as_long_as_they_are(void *
         struct fixture *fixture = *userdata;
         virDomainPtr other = define_other(fixture, "other", false);
 
+        /* its description is on its way */
+        assert_int_equal(virDomainSetMetadata(other, VIR_DOMAIN_METADATA_ELEMENT, "<iocore class='latency'/>", "x", NAMESPACE, VIR_DOMAIN_AFFECT_CONFIG), 0);
         assert_soon(fixture, other_is_known);
+        assert_saw(fixture, "other defined added");
+        assert_saw(fixture, "other metadata " NAMESPACE);
         assert_int_equal(fake_domain(fixture->context, "other")->pub.state, IOCORE_DOMAIN_SHUTOFF);
         assert_string_equal(fake_domain(fixture->context, "other")->vcpus[0].knob, "");
         assert_int_equal(virDomainUndefine(other), 0);
