@@ -294,8 +294,9 @@ struct iocore_services {
         int (*domain_set_devices)(struct iocore_context *context, struct iocore_domain *domain, const struct iocore_domain_device *devices, size_t n);
         /* The emulator's threads: the CPUs that they may use (a CPU list, "" when unknown), and the object of the knob "emulator.cpus". */
         int (*domain_set_emulator)(struct iocore_context *context, struct iocore_domain *domain, const char *cpus, bool by_hand, const char *knob);
-        /* Something happened to a domain: policies hear of it in on_domain within an epoch, and so does the bus. `event`: "started", "suspended", "resumed", "stopped",
-         * "rebooted", "migrated", "device-added", "device-removed", "metadata", "agent"; `detail`: in the source's words ("booted", "restored", an alias), "" none. */
+        /* Something happened to a domain: policies hear of it in on_domain within an epoch, and so does the bus. `event`: "defined", "undefined", "started", "suspended",
+         * "pmsuspended", "resumed", "shutdown", "crashed", "stopped", "rebooted", "migrated", "device-added", "device-removed", "metadata", "agent";
+         * `detail`: in the source's words ("booted", "restored", an alias), "" none. */
         void (*domain_event)(struct iocore_context *context, struct iocore_domain *domain, const char *event, const char *detail);
         /* Is this thread a virtual CPU or an IOThread of a domain of some plugin that pins it itself, so that others keep their hands off? */
         bool (*thread_is_of_domain)(struct iocore_context *context, pid_t tid);

@@ -12,22 +12,32 @@ static const char *const started[] = { "booted", "migrated", "restored", "from-s
 static const char *const suspended[] = { "paused", "migrated", "io-error", "watchdog", "restored", "from-snapshot", "api-error", "postcopy", "postcopy-failed" };
 static const char *const resumed[] = { "unpaused", "migrated", "from-snapshot", "postcopy", "postcopy-failed" };
 static const char *const stopped[] = { "shutdown", "destroyed", "crashed", "migrated", "saved", "failed", "from-snapshot" };
+static const char *const defined[] = { "added", "updated", "renamed", "from-snapshot" };
+static const char *const undefined[] = { "removed", "renamed" };
+static const char *const shutdown[] = { "finished", "guest-request", "host-request" };
+static const char *const asleep[] = { "memory", "disk" };
+static const char *const crashed[] = { "panicked", "crashloaded" };
 
 struct words {
         const char *event;
-        enum iocore_domain_state state;
+        enum { IS_RUNNING, IS_PAUSED, IS_SHUT_OFF, IS_AS_BEFORE } state;
         const char *const *details;
         size_t n_details;
 };
 #define WORDS(event, state, details) { event, state, details, ELEMENTSOF(details) }
 
 static const struct words lifecycle[] = {
-        [VIR_DOMAIN_EVENT_STARTED] = WORDS("started", IOCORE_DOMAIN_RUNNING, started),
-        [VIR_DOMAIN_EVENT_SUSPENDED] = WORDS("suspended", IOCORE_DOMAIN_PAUSED, suspended),
-        [VIR_DOMAIN_EVENT_RESUMED] = WORDS("resumed", IOCORE_DOMAIN_RUNNING, resumed),
-        [VIR_DOMAIN_EVENT_STOPPED] = WORDS("stopped", IOCORE_DOMAIN_SHUTOFF, stopped),
-        [VIR_DOMAIN_EVENT_PMSUSPENDED] = { "suspended", IOCORE_DOMAIN_PAUSED, NULL, 0 },
-        [VIR_DOMAIN_EVENT_CRASHED] = { "suspended", IOCORE_DOMAIN_PAUSED, NULL, 0 },
+        [VIR_DOMAIN_EVENT_STARTED] = WORDS("started", IS_RUNNING, started),
+        [VIR_DOMAIN_EVENT_SUSPENDED] = WORDS("suspended", IS_PAUSED, suspended),
+        [VIR_DOMAIN_EVENT_RESUMED] = WORDS("resumed", IS_RUNNING, resumed),
+        [VIR_DOMAIN_EVENT_STOPPED] = WORDS("stopped", IS_SHUT_OFF, stopped),
+        /* a definition says nothing of whether it runs: one that does can be defined, and undefined, too */
+        [VIR_DOMAIN_EVENT_DEFINED] = WORDS("defined", IS_AS_BEFORE, defined),
+        [VIR_DOMAIN_EVENT_UNDEFINED] = WORDS("undefined", IS_AS_BEFORE, undefined),
+        /* its guest is down, its process still there */
+        [VIR_DOMAIN_EVENT_SHUTDOWN] = WORDS("shutdown", IS_AS_BEFORE, shutdown),
+        [VIR_DOMAIN_EVENT_PMSUSPENDED] = WORDS("pmsuspended", IS_PAUSED, asleep),
+        [VIR_DOMAIN_EVENT_CRASHED] = WORDS("crashed", IS_PAUSED, crashed),
 };
 
 /* The domain's UUID; false: it has none, which only an object that is going away has not. */
@@ -62,6 +72,13 @@ static void tell_event(struct talk *talk, virDomainPtr domain, const char *event
         talk_look(talk, uuid);
 }
 
+static enum iocore_domain_state state_after(const struct words *words, int event, int detail) {
+        /* one that comes from another host begins to run when that lets go of it */
+        if (words->state == IS_PAUSED || (event == VIR_DOMAIN_EVENT_STARTED && detail == VIR_DOMAIN_EVENT_STARTED_MIGRATED))
+                return IOCORE_DOMAIN_PAUSED;
+        return words->state == IS_RUNNING ? IOCORE_DOMAIN_RUNNING : IOCORE_DOMAIN_SHUTOFF;
+}
+
 static void on_lifecycle(virConnectPtr connection, virDomainPtr domain, int event, int detail, void *userdata) {
         struct talk *talk = userdata;
         char uuid[UUID_SIZE];
@@ -72,15 +89,12 @@ static void on_lifecycle(virConnectPtr connection, virDomainPtr domain, int even
         const struct words *words = event >= 0 && (size_t) event < ELEMENTSOF(lifecycle) ? lifecycle + event : NULL;
         if (words && words->event) {
                 const char *text = detail >= 0 && (size_t) detail < words->n_details ? words->details[detail] : "";
-                if (event == VIR_DOMAIN_EVENT_PMSUSPENDED || event == VIR_DOMAIN_EVENT_CRASHED)
-                        text = event == VIR_DOMAIN_EVENT_CRASHED ? "crashed" : "power-management";
-                struct news *news = news_new(NEWS_STATE, uuid, text);
+                struct news *news = news_new(words->state == IS_AS_BEFORE ? NEWS_EVENT : NEWS_STATE, uuid, text);
                 const char *name = virDomainGetName(domain);
                 if (news) {
                         news->name = name ? strdup(name) : NULL;
                         news->event = words->event;
-                        /* one that comes from another host begins to run when that lets go of it */
-                        news->state = event == VIR_DOMAIN_EVENT_STARTED && detail == VIR_DOMAIN_EVENT_STARTED_MIGRATED ? IOCORE_DOMAIN_PAUSED : words->state;
+                        news->state = state_after(words, event, detail);
                 }
                 tell(talk, news);
         }

@@ -140,21 +140,55 @@ none.kind = net
 END
 }
 
-# The policy that does what the tests say: pins the vCPUs of one domain to one CPU, or to all that the host has (-2), or not (-1).
+# write_policy NAME [LISTEN]: the policy that does what the tests say: pins the vCPUs of the first domain to one CPU, or to all that the host has (-2), or not (-1);
+# and logs what it has heard of the other one, when `tell` changes.
 write_policy() {
   cat >"$work/policies/60-test-pin.lua" <<END
+local heard, told = {}, 0
+local function hear(kind)
+  return function(host, p, object, event, id, detail)
+    if id == "${2:-}" then heard[#heard + 1] = kind .. event .. (detail == "" and "" or " " .. detail) .. (event == "defined" and object and ", " .. object.state or "") end
+  end
+end
 return policy {
   name = "test-pin",
   doc = "Pins as it is told.",
-  params = { cpu = { default = -1, min = -2, max = 1000, doc = "The CPU." } },
+  params = { cpu = { default = -1, min = -2, max = 1000, doc = "The CPU." }, tell = { default = 0, min = 0, max = 1000, doc = "Logs what was heard." } },
   on_epoch = function(host, p)
     local domain = host:domain("$1")
     if domain and p.cpu ~= -1 and domain.state == "running" then
       domain:pin { cpus = p.cpu == -2 and "$(all_cpus)" or p.cpu, reason = "so it was told" }
     end
+    if p.tell ~= told then
+      told = p.tell
+      -- a line has at most 255 bytes, and there are not many
+      local line = "heard"
+      for _, event in ipairs(heard) do
+        if #line + #event > 200 then log(line) line = "heard" end
+        line = line .. "; " .. event
+      end
+      log(line)
+      log("that was all, " .. told)
+      heard = {}
+    end
   end,
+  on_domain = hear "",
+  on_device = hear "device: ",
 }
 END
+}
+# heard: what the policy has heard since this was asked last, one thing a line, in $work/heard
+n_told=0
+heard() {
+  local before
+  before=$(wc -l <"$work/iocored.log")
+  n_told=$((n_told + 1))
+  ctl policy set test-pin tell "$n_told" >/dev/null && wait_until 10 grep -q "that was all, $n_told" "$work/iocored.log" || return 1
+  tail -n "+$((before + 1))" "$work/iocored.log" | sed -n 's/.*Policy test-pin: heard; //p' | sed 's/; /\n/g' >"$work/heard"
+}
+# heard_in_order: is each line of $work/wanted among what was heard, one after the other? Others may be between them.
+heard_in_order() {
+  heard && awk 'NR == FNR { wanted[++n] = $0; next } $0 == wanted[k + 1] { k++ } END { exit k < n }' "$work/wanted" "$work/heard"
 }
 # pin_vcpus NAME CPU: and waits until libvirt says so
 pin_vcpus() {

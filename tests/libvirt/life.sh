@@ -27,7 +27,7 @@ libvirt_events() {
   sed -n "s/^\([0-9-]*\) \([0-9:]*\)\.\([0-9]*\)+0000: event '\([a-z-]*\)' for domain '\([^']*\)': *\([A-Za-z]*\).*/\1 \2 \3 \4 \5 \6/p" "$work/events" |
     while read -r day time msec event name detail; do
       case $event/$detail in
-      lifecycle/Started | lifecycle/Suspended | lifecycle/Resumed | lifecycle/Stopped) event=domain-$(tr '[:upper:]' '[:lower:]' <<<"$detail") ;;
+      lifecycle/*) event=domain-$(tr '[:upper:]' '[:lower:]' <<<"$detail") ;;
       device-added/* | device-removed/*) event=domain-$event ;;
       metadata-change/*) event=domain-metadata ;;
       *) continue ;;
@@ -55,6 +55,36 @@ follows() {
   ok $? "$what" || diag "$(domain "$tag-a" .)"
 }
 
+now_msec() { date +%s%3N; }
+# msec_of_device ADDED-OR-REMOVED NAME ALIAS: when libvirt told it, in milliseconds; the last one
+msec_of_device() {
+  local day time msec
+  read -r day time msec < <(sed -n "s/^\([0-9-]*\) \([0-9:]*\)\.\([0-9]*\)+0000: event 'device-$1' for domain '$2': $3\$/\1 \2 \3/p" "$work/events" | tail -1)
+  [ -n "$day" ] && echo $(($(date -u -d "$day $time" +%s) * 1000 + 10#$msec))
+}
+# how long after libvirt's event an epoch of 100 ms may have it; a machine that is busy begins epochs late, and hears late of what libvirt tells
+epoch_bound() { echo $((100 + $(worst_lateness) / 1000 + 100)); }
+# device_follows WHAT NAME ADDED-OR-REMOVED ALIAS COMMAND...: after the command it is among the devices that iocored shows, or is not, within an epoch of libvirt's event:
+# nobody who asked later than that has seen it otherwise.
+device_follows() {
+  local what=$1 name=$2 change=$3 alias=$4 count=0 began event wrong=0 end=$((SECONDS + 30)) status=1
+  shift 4
+  [ "$change" != added ] || count=1
+  "$@" >"$work/output" 2>&1 || { ok 1 "$what" || diag "$(cat "$work/output")"; return 1; }
+  while [ "$SECONDS" -lt "$end" ]; do
+    began=$(now_msec)
+    if domain_is "$name" "[.devices[] | select(.alias == \"$alias\")] | length" "$count"; then
+      status=0
+      break
+    fi
+    wrong=$began
+  done
+  wait_until 5 msec_of_device "$change" "$name" "$alias"
+  event=$(msec_of_device "$change" "$name" "$alias") || status=1
+  [ "$wrong" -le $((${event:-0} + $(epoch_bound))) ] || status=1
+  ok "$status" "$what" || diag "libvirt told it at ${event:-no time}, and it was not so at $wrong: $(domain "$name" .devices)"
+}
+
 write_devices() {
   truncate -s 1M "$work/disk.img"
   cat >"$work/interface.xml" <<END
@@ -77,6 +107,33 @@ start_others() {
     wait_until 10 domain_is "$tag-$name" .state running || return 1
   done
 }
+# what happened to the first domain, in the order in which it did, in the words of `virsh event`; of one that is defined, with what it is
+what_happened() {
+  cat <<END
+defined added, shutoff
+started booted
+suspended paused
+resumed unpaused
+device-added ua-interface
+device: device-added ua-interface
+device-added ua-disk
+device: device-added ua-disk
+device-removed ua-disk
+device: device-removed ua-disk
+metadata https://iocore.org/xmlns/domain/1
+migrated iteration 1
+stopped saved
+started restored
+shutdown host-request
+stopped destroyed
+started booted
+rebooted
+defined updated, running
+END
+}
+reboot_is_told() { our_events | grep -q "^domain-rebooted $1 "; }
+redefine() { v dumpxml "$1" --inactive >"$work/again.xml" && v define "$work/again.xml"; }
+
 test_life() {
   local a=$tag-a late all bound
   start_listening
@@ -90,24 +147,31 @@ test_life() {
   is "$(domain "$a" .vcpus)" 2 "so are its two vCPUs"
   follows "one that is suspended is paused" .state paused v suspend "$a"
   follows "one that is resumed runs" .state running v resume "$a"
-  holds "an interface can be plugged in" v attach-device "$a" "$work/interface.xml"
-  holds "so can a disk" v attach-device "$a" "$work/disk.xml"
-  holds "and be taken out" v detach-device "$a" "$work/disk.xml"
+  device_follows "an interface that is plugged in is one of its devices" "$a" added ua-interface v attach-device "$a" "$work/interface.xml"
+  is "$(ctl domain show "$a" --json | jq -r '.devices[] | select(.alias == "ua-interface") | .backend')" "$tag-hot" "with its tap, as iocorectl shows it"
+  device_follows "so is a disk" "$a" added ua-disk v attach-device "$a" "$work/disk.xml"
+  device_follows "which it is no more when it is taken out" "$a" removed ua-disk v detach-device "$a" "$work/disk.xml"
   holds "its owner writes metadata" v metadata "$a" --uri https://iocore.org/xmlns/domain/1 --key iocore --set "<iocore class='latency'/>" --live --config
   follows "one that is saved is shut off" .state shutoff v save "$a" "$work/save"
   follows "one that is restored runs" .state running v restore "$work/save"
   holds "three more domains start, and run in the model" start_others
   follows "one that is destroyed is shut off" .state shutoff v destroy "$a"
   follows "and starts again" .state running v start "$a"
+  holds "one can be reset" v reset "$a"
+  wait_until 5 reboot_is_told "$a"
+  ok $? "which is told"
+  follows "one whose definition changes while it runs still runs" .state running redefine "$a"
   wait_until 5 all_told
+  what_happened >"$work/wanted"
+  heard_in_order
+  ok $? "a policy hears of all that, with details and devices, in that order" || diag "$(diff "$work/wanted" "$work/heard")"
   delays >"$work/delays"
   stop_listening
   is "$(grep -c none "$work/delays")" 0 "each event of libvirt's is told by iocored" || diag "$(cat "$work/delays")"
   all=$(awk '{ print $3 }' "$work/delays" | sort -n)
   late=$(tail -1 <<<"$all")
   diag "from libvirt's event to iocored's signal: $(wc -l <<<"$all") events, least $(head -1 <<<"$all") ms, median $(sed -n "$((($(wc -l <<<"$all") + 1) / 2))p" <<<"$all") ms, most $late ms"
-  # a machine that is busy begins epochs late, and hears late of what libvirt tells
-  bound=$((100 + $(worst_lateness) / 1000 + 100))
+  bound=$(epoch_bound)
   [ "$late" -le "$bound" ]
   ok $? "none later than an epoch of 100 ms, and what a busy machine makes of it: $bound ms" || diag "$(cat "$work/delays")"
 }
