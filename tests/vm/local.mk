@@ -14,6 +14,9 @@ check_PROGRAMS += tests/vm/dump-state tests/vm/last-cpus
 tests_vm_dump_state_SOURCES = tests/vm/dump-state.c
 tests_vm_last_cpus_SOURCES = tests/vm/last-cpus.c
 
+check_PROGRAMS += tests/vm/prefer-node
+tests_vm_prefer_node_SOURCES = tests/vm/prefer-node.c
+
 EXTRA_DIST += tests/vm/run tests/vm/fetch-kernel tests/vm/build-image tests/vm/init tests/vm/guest.sh tests/vm/bus.conf
 EXTRA_DIST += tests/vm/cases/10-workers.sh
 EXTRA_DIST += tests/vm/cases/15-discovery.sh
@@ -28,6 +31,7 @@ EXTRA_DIST += tests/vm/cases/52-reservation.sh
 EXTRA_DIST += tests/vm/cases/54-cpuset.sh
 EXTRA_DIST += tests/vm/cases/55-partition.sh
 EXTRA_DIST += tests/vm/cases/60-hotplug.sh tests/vm/cases/62-numa-move.sh
+EXTRA_DIST += tests/vm/cases/64-libvirt-placement.sh
 EXTRA_DIST += tests/vm/cases/70-bad-input.sh tests/vm/quiet.sh
 EXTRA_DIST += tests/vm/cases/71-missing-rights.sh tests/vm/cases/72-cpuset-without-core.sh
 EXTRA_DIST += tests/vm/cases-bench/bench-threads.sh
