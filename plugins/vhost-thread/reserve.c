@@ -113,12 +113,18 @@ static int ask(const struct asking *asking, struct guest *guest, struct guest_th
         return 0;
 }
 
+/* Whoever knows the domain makes it leave the I/O cores, too, through the domain's manager: two hands would undo each other's work when it is put back. What was set before the domain
+ * was known is seen through. */
+static bool is_left_to_its_domain(const struct vhost_state *state, const struct guest_thread *thread) {
+        return !thread->reserved && !thread->covered && state->services->thread_is_of_domain(state->context, thread->id);
+}
+
 static int reserve_thread(const struct asking *asking, struct guest *guest, struct guest_thread *thread) {
         struct affinity_mask wanted;
 
         if (thread->undecided) /* the daemon does not know of anything that it set there */
                 guest_thread_is_foreign(asking->state, guest, thread, IOCORE_FOREIGN_MANUAL);
-        if (!thread->read || thread->foreign)
+        if (!thread->read || thread->foreign || is_left_to_its_domain(asking->state, thread))
                 return 0;
         int r = thread->settle ? settle(asking, guest, thread) : 0;
         if (r < 0)
