@@ -308,7 +308,7 @@ static void row_busy(unsigned n_workers, unsigned n_devices, unsigned n_queues) 
 
 /* 10 epochs a second on the clock of the wall. */
 static void row_loop(unsigned n_workers, unsigned n_devices, unsigned n_queues, bool busy) {
-        struct result engine, bare;
+        struct result engine = { 0 }, bare = { 0 };
         struct tree tree;
 
         tree_make(&tree, n_workers, n_devices, n_queues, busy ? LOAD : 0);

@@ -151,6 +151,7 @@ test_stopped() {
   wait_until 30 is_away
   ok $? "a libvirtd that is stopped is noticed"
   stop_lateness "$work/late.stopped"
+  wait_until 10 was_told $((before + 1))
   is "$(times_told)" $((before + 1)) "told once"
   is "$(domain "$c" .state)" running "its domains stay in the model"
   distribution "libvirtd stopped" "$work/late.stopped"
@@ -161,22 +162,28 @@ test_stopped() {
   ok $? "when it goes on, so does iocored"
 }
 
-# A QEMU that hangs holds whoever asks it something; only that.
+# QEMUs that hang hold whoever asks them something; only that, and however many they are.
 test_hang() {
-  local a=$tag-a c=$tag-c pid decision_c
-  pid=$(cat "/run/libvirt/qemu/$c.pid")
-  kill -STOP "$pid"
-  ask_knob iothread.poll-max-ns "$(run_of "$c").1" 1000
+  local a=$tag-a c=$tag-c name decision_c
+  local -a pids=()
+  v metadata "$tag-d" --uri https://iocore.org/xmlns/domain/1 --remove --live
+  wait_until 10 domain_is "$tag-d" .policy ""
+  for name in "$tag-b" "$tag-d" "$c"; do
+    pids+=("$(cat "/run/libvirt/qemu/$name.pid")")
+    kill -STOP "${pids[-1]}"
+    ask_knob iothread.poll-max-ns "$(run_of "$name").1" 1000
+    is "${decision:-none}: $(ctl why "$decision" --json | jq -r .verdict)" "$decision: in-progress" "$name, which hangs, is asked something"
+  done
   decision_c=$decision
   v suspend "$a"
   wait_until 5 domain_is "$a" .state paused
-  ok $? "other domains are followed while one QEMU hangs"
+  ok $? "other domains are followed while three QEMUs hang"
   v resume "$a"
   set_knob iothread.cpus "$(run_of "$a").1" 0
   is "$(iothread_pin "$a")" 0 "and set"
   wait_until 20 grep -q "iothread.poll-max-ns of $(run_of "$c").1 has answered: Connection timed out" "$work/iocored.log"
   ok $? "what it does not answer is given up" || diag "$(tail -5 "$work/iocored.log")"
-  kill -CONT "$pid"
+  kill -CONT "${pids[@]}"
   wait_until 20 decision_ended "$decision_c"
   is "$(ctl why "$decision_c" --json | jq -r .verdict)" failed "which the decision says"
   wait_until 10 polls_as_told "$c"
