@@ -25,6 +25,22 @@ static void threads_of_a_guest_leave_an_io_core_and_its_worker_does_not(void **t
         assert_string_equal(want->set_value, "0-6");
 }
 
+static void a_vcpu_that_its_domain_s_manager_pins_is_left_to_it(void **test_state) {
+        struct world *world = *test_state;
+        struct iocore_context *context = world->kernel->context;
+        struct iocore_vcpu vcpu = { .id = 0, .tid = world->vcpu->id, .cpus = "0-7", .knob = "somebody.else" };
+        struct iocore_domain *domain = fake_services.domain_add(context, "guest");
+        assert_non_null(domain);
+        assert_int_equal(fake_services.domain_set_vcpus(context, domain, &vcpu, 1), 0);
+        reserved(test_state);
+        assert_int_equal(world->vcpu->mask, 0xff);
+        assert_int_equal(world->leader->mask, 0x7f);
+        assert_int_equal(world->kernel->n_wants, 1);
+        fake_restore(world->kernel);
+        assert_int_equal(world->vcpu->mask, 0xff);
+        assert_int_equal(world->leader->mask, 0xff);
+}
+
 static void they_get_it_back_when_it_is_one_no_more(void **test_state) {
         struct world *world = reserved(test_state);
         fake_core(world->kernel, 6, true);
@@ -419,6 +435,7 @@ static void an_id_that_is_used_again_is_another_thread(void **test_state) {
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 TEST(threads_of_a_guest_leave_an_io_core_and_its_worker_does_not),
+                TEST(a_vcpu_that_its_domain_s_manager_pins_is_left_to_it),
                 TEST(they_get_it_back_when_it_is_one_no_more),
                 TEST(nothing_is_read_while_there_is_no_io_core),
                 TEST(nothing_is_asked_for_twice),
