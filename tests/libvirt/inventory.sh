@@ -89,6 +89,21 @@ test_names() {
 }
 not_known() { [ -z "$(domain "$1" .name)" ]; }
 
+# Domains that are gone before anybody can have looked at them.
+test_vanish() {
+  local i told=0
+  domain_xml "$tag-brief" >"$work/brief.xml"
+  for i in {1..5}; do
+    v create "$work/brief.xml" && v destroy "$tag-brief" || told=1
+  done
+  is "$told" 0 "five machines start and end at once"
+  wait_until 15 domain_is_gone "$tag-brief"
+  ok $? "none of them is left in the model" || diag "$(domains)"
+  is "$(grep "$tag-brief" "$work/iocored.log" | grep -ciE 'error|fail|cannot')" 0 "nothing went wrong with them"
+  wait_until 10 is_connected
+  ok $? "iocored goes on with libvirt"
+}
+
 # A controller takes so many: 250 targets with four units each.
 thousand_disks() {
   local i letters=({a..z})
@@ -130,6 +145,7 @@ test_inventory() {
   start_with_numad
   test_parts
   test_names
+  test_vanish
   test_thousand_disks
   test_numad
 }

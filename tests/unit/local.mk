@@ -245,11 +245,11 @@ tests_unit_test_libvirt_SOURCES = tests/unit/test-libvirt.c tests/unit/fake-serv
 tests_unit_test_libvirt_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(LIBVIRT_CFLAGS)
 tests_unit_test_libvirt_LDFLAGS = $(AM_LDFLAGS) -Wl,--no-as-needed $(LIBVIRT_LDFLAGS)
 tests_unit_test_libvirt_LDADD = liblibvirt-plugin.la libiocored.la $(CMOCKA_LIBS)
-unit_programs += tests/unit/test-libvirt-looks
-tests_unit_test_libvirt_looks_SOURCES = tests/unit/test-libvirt-looks.c
-tests_unit_test_libvirt_looks_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(LIBVIRT_CFLAGS)
-tests_unit_test_libvirt_looks_LDFLAGS = $(AM_LDFLAGS) -Wl,--no-as-needed $(LIBVIRT_LDFLAGS)
-tests_unit_test_libvirt_looks_LDADD = liblibvirt-plugin.la libiocored.la $(CMOCKA_LIBS)
+unit_programs += tests/unit/test-libvirt-talk
+tests_unit_test_libvirt_talk_SOURCES = tests/unit/test-libvirt-talk.c
+tests_unit_test_libvirt_talk_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(LIBVIRT_CFLAGS)
+tests_unit_test_libvirt_talk_LDFLAGS = $(AM_LDFLAGS) -Wl,--no-as-needed $(LIBVIRT_LDFLAGS)
+tests_unit_test_libvirt_talk_LDADD = liblibvirt-plugin.la libiocored.la $(CMOCKA_LIBS)
 endif
 endif
 

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* How often libvirt is asked about a domain, however many events there are of it. */
+/* The talk with libvirt: how often it is asked about a domain, however many events there are of it, and how often it is called while it does not want us. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -97,11 +101,56 @@ static void news_that_nobody_takes_do_not_pile_up(void **state) {
         assert_non_null(talk->first_news);
 }
 
+/* Takes every connection and closes it, and notes when: those that follow each other at once are of one attempt. */
+static size_t count_attempts(int fd, uint64_t *at, size_t n, uint64_t usec) {
+        uint64_t begin = talk_now(), last = 0;
+        size_t found = 0;
+
+        while (found < n && talk_now() - begin < usec) {
+                int connection = accept(fd, NULL, NULL);
+                if (connection < 0) {
+                        (void) usleep(1000);
+                        continue;
+                }
+                close(connection);
+                uint64_t now = talk_now();
+                if (last == 0 || now - last > 500000)
+                        at[found++] = now;
+                last = now;
+        }
+        return found;
+}
+
+static void a_libvirt_that_refuses_is_called_less_and_less_often(void **state) {
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        char directory[] = "/tmp/test-libvirt-talk.XXXXXX", uri[256];
+        struct talk *talk;
+        uint64_t at[3];
+        (void) state;
+        assert_non_null(mkdtemp(directory));
+        snprintf(address.sun_path, sizeof address.sun_path, "%s/socket", directory);
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        assert_int_equal(bind(fd, (struct sockaddr *) &address, sizeof address), 0);
+        assert_int_equal(listen(fd, 4), 0);
+        snprintf(uri, sizeof uri, "qemu+unix:///system?socket=%s", address.sun_path);
+        assert_int_equal(talk_open(&talk, uri, open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), 30000000), 0);
+        size_t n = count_attempts(fd, at, 3, 30000000);
+        talk_close(talk);
+        close(fd);
+        (void) unlink(address.sun_path);
+        (void) rmdir(directory);
+        assert_int_equal(n, 3);
+        print_message("attempts after %llu and %llu ms\n", (unsigned long long) (at[1] - at[0]) / 1000, (unsigned long long) (at[2] - at[1]) / 1000);
+        assert_true(at[1] - at[0] >= 900000);
+        assert_true(at[2] - at[1] >= 1900000);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(a_domain_is_looked_at_once_for_what_happens_meanwhile, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(one_that_has_events_all_the_time_is_looked_at_so_often_and_no_more, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(news_that_nobody_takes_do_not_pile_up, set_up, tear_down),
+                cmocka_unit_test(a_libvirt_that_refuses_is_called_less_and_less_often),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
