@@ -46,6 +46,8 @@ void shorten(char *ret, size_t size, const char *text);
 bool value_may_be_written_otherwise(const char *kind);
 /* Does what it takes; see transaction.h. -EINPROGRESS: to be resumed. */
 int transaction_start(struct transaction *run);
+/* One of its steps. As transaction_start(). */
+int transaction_run_step(struct transaction *run, struct step *step, struct undo *undo);
 
 /* transaction.c: makes an I/O core, and unmakes what the journal has on a CPU. 0 or -errno. */
 int transaction_add_core(struct transaction *run, struct plugin_instance *instance, int cpu, struct undo *undo);
@@ -55,8 +57,8 @@ int transaction_clear_place(struct transaction *run, const struct plugin_instanc
 /* 0 or -errno, and why in run->reason. */
 int transaction_begin_memory(struct transaction *run, struct step *step, struct undo *undo);
 void transaction_cancel_memory(struct transaction *run, const struct step *step);
-/* All that are left to be begun. False: one could not be, it is the step *ret_failed and the return *ret_error. */
-bool transaction_begin_jobs(struct transaction *run, size_t *ret_failed, int *ret_error);
+/* Does it move memory, which takes long, and which a way back moves again? */
+bool transaction_moves_memory(const struct step *step);
 /* Of a decision that is done: adds to its text which jobs it began. */
 void transaction_tell_jobs(struct decision *decision);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Steps that begin a job. Where pages are is no setting: nothing of it is journaled, and what a job has moved stays when the decision that began it is undone. */
+/* Steps that move memory. Those that begin a job: where pages are is no setting: nothing of it is journaled, and what a job has moved stays when the decision that began it is undone. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -28,18 +28,8 @@ void transaction_cancel_memory(struct transaction *run, const struct step *step)
                 run->actor->cancel_job(run->actor->userdata, step->job); /* one that is over already has nothing to be cancelled */
 }
 
-bool transaction_begin_jobs(struct transaction *run, size_t *ret_failed, int *ret_error) {
-        for (size_t i = 0; i < run->decision->n_steps; i++) {
-                struct step *step = run->decision->steps + i;
-                if (step->kind != STEP_MEMORY_MOVE)
-                        continue;
-                *ret_error = transaction_begin_memory(run, step, run->undos + i);
-                if (*ret_error < 0) {
-                        *ret_failed = i;
-                        return false;
-                }
-        }
-        return true;
+bool transaction_moves_memory(const struct step *step) {
+        return step->kind == STEP_MEMORY_MOVE || (step->kind == STEP_KNOB_SET && strcmp(step->knob, "numatune.nodeset") == 0);
 }
 
 void transaction_tell_jobs(struct decision *decision) {

@@ -204,14 +204,24 @@ static int finish(struct transaction *run) {
         return 0;
 }
 
-/* All knobs have answered. False: a job could not be begun. */
-static bool begin_jobs(struct transaction *run) {
-        size_t failed;
-        int error;
-        if (transaction_begin_jobs(run, &failed, &error))
-                return true;
-        fail_step(run, failed, error);
-        return false;
+/* All that was asked for has answered: now those steps that waited for that. -EINPROGRESS; 0: none is left; -errno: one failed. */
+static int begin_rest(struct transaction *run) {
+        bool open = false;
+        for (size_t i = 0; i < run->decision->n_steps; i++) {
+                struct step *step = run->decision->steps + i;
+                if (step->result != STEP_PENDING || !transaction_moves_memory(step))
+                        continue;
+                int r = transaction_run_step(run, step, run->undos + i);
+                if (r == -EINPROGRESS) {
+                        transaction_wait_for(run, i);
+                        open = true;
+                } else if (r < 0) {
+                        fail_step(run, i, r);
+                        return r;
+                }
+        }
+        run->progress_usec = run->actor->host->now_usec;
+        return open ? -EINPROGRESS : 0;
 }
 
 int transaction_resume(struct transaction *run) {
@@ -219,7 +229,10 @@ int transaction_resume(struct transaction *run) {
         if (!run->undoing) {
                 if (await_steps(run))
                         return -EINPROGRESS;
-                if (run->failed == decision->n_steps && begin_jobs(run))
+                int r = run->failed == decision->n_steps ? begin_rest(run) : 0;
+                if (r == -EINPROGRESS)
+                        return r;
+                if (run->failed == decision->n_steps)
                         return finish(run);
                 begin_to_undo(run);
         }

@@ -307,7 +307,7 @@ static int run_core_remove(struct transaction *run, struct step *step, struct un
 
 /* --- */
 
-static int run_step(struct transaction *run, struct step *step, struct undo *undo) {
+int transaction_run_step(struct transaction *run, struct step *step, struct undo *undo) {
         switch (step->kind) {
         case STEP_CORE_ADD:
                 return run_core_add(run, step, undo);
@@ -335,9 +335,9 @@ int transaction_start(struct transaction *run) {
                 step->error = 0;
                 step->old_value[0] = step->new_value[0] = '\0';
                 step->job = 0;
-                if (step->kind == STEP_MEMORY_MOVE && open)
-                        continue; /* when the knobs have answered */
-                r = run_step(run, step, run->undos + i);
+                if (open && transaction_moves_memory(step))
+                        continue; /* when all else has answered: what moved once is not undone in a moment */
+                r = transaction_run_step(run, step, run->undos + i);
                 if (r == -EINPROGRESS && run->may_stay_open) {
                         transaction_wait_for(run, i);
                         open = true;

@@ -88,12 +88,15 @@ static void pin_update(struct libvirt_state *state, struct known *known, struct 
                 /* it was us: what its owner gave it stays known */
                 string_set(&pin->value, value);
                 string_set(&pin->unclear, NULL);
+                string_set(&pin->refused, NULL);
                 pin->touched = true;
                 pin->came_true = pin->unclear_by_reserve;
                 if (pin->came_true)
                         return;
-        } else
+        } else {
+                string_set(&pin->unclear, NULL);
                 pin_adopt(pin, value, description, pinned);
+        }
         known_object(known, pin->kind, pin->number, object);
         if (was_known && object[0] != '\0')
                 state->services->knob_changed(state->context, kind_of_pin(pin->kind), object);

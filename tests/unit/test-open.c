@@ -378,8 +378,10 @@ static void memory_that_is_on_its_way_is_waited_for(void **state) {
         fixture->decision.verdict = VERDICT_PLANNED;
         fixture->transaction = transaction_free(fixture->transaction);
         assert_int_equal(transaction_begin(&fixture->daemon->actor, &fixture->decision, &fixture->transaction), -EINPROGRESS);
+        assert_int_equal(fixture->remote->n_asked, 2); /* it moves when the vCPUs are there, not before */
         assert_int_equal(epochs(fixture, 2), -EINPROGRESS);
         assert_values(fixture, "bbaaa");
+        assert_int_equal(fixture->remote->n_asked, 3);
         fixture->remote->hangs = true;
         assert_int_equal(epochs(fixture, 10 * ASK_PATIENCE_USEC / EPOCH), -EINPROGRESS);
         assert_values(fixture, "bbaaa"); /* the vCPUs stay where the memory goes */
@@ -387,6 +389,25 @@ static void memory_that_is_on_its_way_is_waited_for(void **state) {
         assert_int_equal(epochs(fixture, 3), 0);
         assert_values(fixture, "bbbaa");
         assert_int_equal(fixture->remote->n_asked, 3);
+}
+
+static void memory_does_not_move_when_something_else_failed(void **state) {
+        struct fixture *fixture = *state;
+        fixture->remote->ticks = 1;
+        fixture->remote->fail_object = 1;
+        fixture->remote->error = -EIO;
+        assert_int_equal(begin(fixture, "a", 3), 0);
+        strcpy(fixture->steps[2].knob, "numatune.nodeset");
+        for (unsigned i = 0; i < 3; i++)
+                strcpy(fixture->steps[i].value, "b");
+        fixture->decision.verdict = VERDICT_PLANNED;
+        fixture->transaction = transaction_free(fixture->transaction);
+        assert_int_equal(transaction_begin(&fixture->daemon->actor, &fixture->decision, &fixture->transaction), -EINPROGRESS);
+        assert_int_equal(epochs(fixture, 20), -EIO);
+        assert_int_equal(fixture->decision.verdict, VERDICT_FAILED);
+        assert_values(fixture, "aaaaa");
+        assert_int_equal(fixture->remote->n_asked, 3); /* two, and the way back of the first */
+        assert_int_equal(n_entries(fixture), 0);
 }
 
 static void what_cannot_even_be_undone_in_time_is_undone_when_it_answers(void **state) {
@@ -808,6 +829,7 @@ int main(void) {
                 TEST(one_that_vanishes_fails_and_the_others_are_undone),
                 TEST(one_that_never_answers_is_given_up_after_half_a_minute),
                 TEST(memory_that_is_on_its_way_is_waited_for),
+                TEST(memory_does_not_move_when_something_else_failed),
                 TEST(what_cannot_even_be_undone_in_time_is_undone_when_it_answers),
                 TEST(while_one_is_under_way_nothing_else_is_set_there),
                 TEST(steps_of_other_kinds_do_not_wait),
