@@ -109,6 +109,7 @@ static bool refuse_if_too_many_are_open(const struct engine *engine, struct deci
 static int keep_open(struct engine *engine, struct decision *decision, struct transaction *transaction, const struct decision **ret) {
         struct open_decision *open = &engine->open[engine->n_open++];
         *open = (struct open_decision) { .decision = decision, .transaction = transaction };
+        engine_mark_what_moves(engine);
         struct decision *copy = decision_copy(decision);
         const struct decision *entry = NULL;
         int r = copy ? record(engine, copy, &entry) : -ENOMEM; /* without memory for the record it goes on all the same */
@@ -139,6 +140,7 @@ static void forget_open(struct engine *engine, size_t index) {
         decision_free(engine->open[index].decision);
         memmove(engine->open + index, engine->open + index + 1, (engine->n_open - index - 1) * sizeof *engine->open);
         engine->n_open--;
+        engine_mark_what_moves(engine);
 }
 
 void engine_resume_open(struct engine *engine) {

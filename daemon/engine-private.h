@@ -101,6 +101,8 @@ void engine_check_hotplug(struct engine *engine);
 bool engine_domain_is_banned(const struct engine *engine, const char *domain);
 /* Passes on how far jobs of plugins are, to the model as well. */
 void engine_tell_jobs(struct engine *engine);
+/* Says anew in the model which domains' memory moves, and how much is still to come to each node: to be called when a job or an open decision begins, goes on or ends. */
+void engine_mark_what_moves(struct engine *engine);
 /* Ends what `source` has begun and is not over. */
 void engine_cancel_jobs_of(struct engine *engine, const char *source);
 /* Tells I/O cores made by iocored that have had nothing to do for a while. */

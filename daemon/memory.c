@@ -2,8 +2,10 @@
 /* Where memory is: looked at and moved by whichever plugin can, as a job, for clients and for decisions. */
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -26,27 +28,56 @@ static struct plugin_instance *mover(const struct engine *engine) {
         return NULL;
 }
 
-/* KiB that a job is still to move. As long as it has not looked, what the model has elsewhere: more than that it cannot be. */
-static uint64_t still_to_come(const struct engine *engine, const struct job *job) {
-        const struct host *host = engine->host;
-        uint64_t page_kib = (uint64_t) sysconf(_SC_PAGESIZE) / 1024, done = job->pub.moved_pages + job->pub.failed_pages, sum = 0;
-        const struct domain *domain = job->of_domain ? host_domain(host, job->object) : NULL;
-        if (job->pub.total_pages > 0)
-                return job->pub.total_pages > done ? (job->pub.total_pages - done) * page_kib : 0;
-        for (size_t node = 0; domain && node < host->n_nodes; node++) {
-                if (host->nodes[node].topology->node == job->node)
+/* KiB that the model has of a domain, or of one cell of it (-1: all), on other nodes than this one. */
+static uint64_t elsewhere_kib(const struct host *host, const struct domain *domain, int only_cell, int node_number) {
+        uint64_t sum = 0;
+        for (size_t node = 0; node < host->n_nodes; node++) {
+                if (host->nodes[node].topology->node == node_number)
                         continue;
                 for (size_t cell = 0; cell < domain->n_cells; cell++)
-                        if ((job->cell < 0 || (size_t) job->cell == cell) && domain->cells[cell].kib_of_node)
+                        if ((only_cell < 0 || (size_t) only_cell == cell) && domain->cells[cell].kib_of_node)
                                 sum += domain->cells[cell].kib_of_node[node];
-                if (job->cell < 0 && domain->rest_kib_of_node)
+                if (only_cell < 0 && domain->rest_kib_of_node)
                         sum += domain->rest_kib_of_node[node];
         }
         return sum;
 }
 
+/* KiB that a job is still to move. As long as it has not looked, what the model has elsewhere: more than that it cannot be. */
+static uint64_t still_to_come(const struct engine *engine, const struct job *job) {
+        const struct host *host = engine->host;
+        uint64_t page_kib = (uint64_t) sysconf(_SC_PAGESIZE) / 1024, done = job->pub.moved_pages + job->pub.failed_pages;
+        const struct domain *domain = job->of_domain ? host_domain(host, job->object) : NULL;
+        if (job->pub.total_pages > 0)
+                return job->pub.total_pages > done ? (job->pub.total_pages - done) * page_kib : 0;
+        return domain ? elsewhere_kib(host, domain, job->cell, job->node) : 0;
+}
+
+static const struct domain *domain_of_emulator(const struct host *host, const char *knob) {
+        for (size_t i = 0; i < host->n_domains; i++)
+                if (strcmp(host->domains[i]->emulator.knob, knob) == 0)
+                        return host->domains[i];
+        return NULL;
+}
+
+/* A machine that is bound to another node takes room there before it has moved; nobody tells how much of it has. */
+static void mark_what_is_bound_anew(struct engine *engine, const struct decision *decision) {
+        struct host *host = engine->host;
+        for (size_t i = 0; i < decision->n_steps; i++) {
+                const struct step *step = decision->steps + i;
+                if (step->kind != STEP_KNOB_SET || step->result != STEP_PENDING || strcmp(step->knob, "numatune.nodeset") != 0)
+                        continue;
+                const struct domain *domain = domain_of_emulator(host, step->object);
+                char *end;
+                long number = strtol(step->value, &end, 10);
+                struct node *node = domain && *end == '\0' && number >= 0 && number <= INT_MAX ? host_node(host, (int) number) : NULL;
+                if (node)
+                        node->memory_coming_kib += elsewhere_kib(host, domain, -1, (int) number);
+        }
+}
+
 /* Placement leaves a domain alone whose memory moves, and takes no room twice. */
-static void mark_what_moves(struct engine *engine) {
+void engine_mark_what_moves(struct engine *engine) {
         const struct jobs *jobs = engine_jobs(engine);
         struct host *host = engine->host;
         const struct job *job;
@@ -62,6 +93,8 @@ static void mark_what_moves(struct engine *engine) {
                 if (domain)
                         domain->moving = true;
         }
+        for (size_t i = 0; i < engine->n_open; i++)
+                mark_what_is_bound_anew(engine, engine->open[i].decision);
 }
 
 static int begin(struct engine *engine, const struct iocore_memory *memory, const char *object, const char *source, uint64_t *ret_job, char *ret_reason, size_t size) {
@@ -93,7 +126,7 @@ static int begin(struct engine *engine, const struct iocore_memory *memory, cons
                 log_notice("Job %" PRIu64 ": memory of %s goes to node %d, as %s wants it.", id, object, memory->node, source);
         *ret_job = id;
         if (moves)
-                mark_what_moves(engine);
+                engine_mark_what_moves(engine);
         return 0;
 }
 
@@ -154,5 +187,5 @@ void engine_tell_jobs(struct engine *engine) {
                         engine->listener.job(engine->listener.userdata, job);
         }
         if (changed)
-                mark_what_moves(engine);
+                engine_mark_what_moves(engine);
 }

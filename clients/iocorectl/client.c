@@ -84,7 +84,7 @@ int client_error(struct client *client, const sd_bus_error *error, int r) {
         return is_unreachable(error, r) ? EXIT_UNREACHABLE : EXIT_REFUSED;
 }
 
-/* An iocored that is asked for too much at a time, or has only just started, says so and means: in an epoch or two. */
+/* An iocored that is asked for too much at a time, or has only just started, says so and means: a moment later. */
 #define BUSY_TRIES 50
 #define BUSY_PAUSE_NSEC 100000000
 

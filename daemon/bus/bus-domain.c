@@ -211,13 +211,13 @@ static void on_answer(void *userdata, int result, const char *reason) {
 
 /* ---- advice */
 
-/* Anybody may ask, and each answer takes a look at the whole host: so much time in an epoch, on top of one answer. */
+/* Anybody may ask, and each answer takes a look at the whole host: so much time of each window, on top of one answer. */
 #define ADVICE_USEC 5000
+#define ADVICE_WINDOW_USEC 100000
 
-static bool may_advise(struct bus *bus) {
-        uint64_t epoch = engine_host(bus->engine)->epoch;
-        if (bus->advised_epoch != epoch) {
-                bus->advised_epoch = epoch;
+static bool may_advise(struct bus *bus, uint64_t now) {
+        if (now - bus->advice_window_usec >= ADVICE_WINDOW_USEC) {
+                bus->advice_window_usec = now;
                 bus->advised_usec = 0;
         }
         return bus->advised_usec < ADVICE_USEC;
@@ -238,9 +238,9 @@ BUS_METHOD(bus_method_advise) {
         const struct domain *domain = host_domain(host, name);
         if (!domain)
                 return sd_bus_error_set(error, BUS_ERROR_NO_SUCH_OBJECT, "There is no such domain");
-        if (!may_advise(bus))
-                return sd_bus_error_set(error, BUS_ERROR_BUSY, "Advice was asked for too often in this epoch: ask again a moment later");
         uint64_t begin = monotonic_usec();
+        if (!may_advise(bus, begin))
+                return sd_bus_error_set(error, BUS_ERROR_BUSY, "Advice was asked for too often: ask again a moment later");
         placement_rules_init(&wanted);
         wanted.use_isolated = rules->vcpus_on_isolated;
         wanted.banned_cpus = rules->banned_cpus;

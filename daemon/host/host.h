@@ -181,7 +181,7 @@ struct node {
         double unplaced_load;    /* load of this node's units that are on no I/O core; units of unknown node count for the first node */
         double unplaced_load_average;
         uint64_t memory_kib, memory_free_kib; /* 0: unknown */
-        uint64_t memory_coming_kib; /* that jobs are still to move here: it is free, and spoken for */
+        uint64_t memory_coming_kib; /* that jobs, and decisions that are open, are still to bring here: it is free, and spoken for */
         bool vm_sampled;
         double vm_idle;          /* idle cores among online VM cores */
 };

@@ -346,6 +346,25 @@ static void the_shipped_policy_splits_a_domain_and_its_memory_follows(void **sta
         assert_true(domain->kib[1][1] == GIB);
 }
 
+static void memory_that_is_bound_to_another_node_takes_room_there_before_it_comes(void **state) {
+        struct fixture *fixture = *state;
+        const struct decision *decision;
+        struct intent intent = { .action = INTENT_BIND_MEMORY, .priority = -1, .node = IOCORE_NODE_UNKNOWN, .cpu = IOCORE_CPU_ANY, .source = "client:test", .object = "web", .value = "1" };
+        start_split(fixture);
+        fixture->toy.slow = 10;
+        epochs(fixture, 2);
+        assert_int_equal(coming_kib(fixture, 1), 0);
+        assert_int_equal(engine_submit(fixture->engine, &intent, &decision), 0);
+        assert_int_equal(decision->verdict, VERDICT_OPEN);
+        assert_int_equal(coming_kib(fixture, 1), 2 * GIB);
+        assert_int_equal(coming_kib(fixture, 0), 0);
+        epochs(fixture, 5);
+        assert_int_equal(coming_kib(fixture, 1), 2 * GIB);
+        epochs(fixture, 8);
+        assert_string_equal(fixture->toy.nodes[0], "1");
+        assert_int_equal(coming_kib(fixture, 1), 0);
+}
+
 static void where_memory_cannot_be_moved_nothing_is(void **state) {
         struct fixture *fixture = *state;
         fixture->toy.memory_error = -EBUSY;
@@ -501,6 +520,7 @@ int main(void) {
                 TEST(the_changes_of_a_policy_that_is_stopped_are_undone_when_they_answer),
                 TEST(the_iothreads_of_a_domain_that_is_to_be_left_alone_are_too),
                 TEST(the_shipped_policy_splits_a_domain_and_its_memory_follows),
+                TEST(memory_that_is_bound_to_another_node_takes_room_there_before_it_comes),
                 TEST(where_memory_cannot_be_moved_nothing_is),
                 TEST(a_policy_that_is_stopped_moves_no_memory_any_more),
                 TEST(a_daemon_that_observes_moves_no_memory),

@@ -46,11 +46,51 @@ static int cpus_set(void *state, const char *object, const char *value, char *re
         return 0;
 }
 
+/* "toy.D.memory" */
+static int find_memory(const struct toy_domains *toy, const char *object) {
+        int domain, n = 0;
+        return sscanf(object, "toy.%d.memory%n", &domain, &n) == 1 && n > 0 && domain < TOY_DOMAINS && toy->domains[domain].name ? domain : -ENOENT;
+}
+
+static int nodes_get(void *state, const char *object, char *ret, size_t size) {
+        const struct toy_domains *toy = state;
+        int domain = find_memory(toy, object);
+        if (domain >= 0)
+                snprintf(ret, size, "%s", toy->nodes[domain][0] ? toy->nodes[domain] : "0-1");
+        return domain < 0 ? domain : 0;
+}
+
+/* All of its memory has moved when the answer comes. */
+static int nodes_set(void *state, const char *object, const char *value, char *ret, size_t size) {
+        struct toy_domains *toy = state;
+        int domain = find_memory(toy, object), node = atoi(value);
+        if (domain < 0)
+                return domain;
+        if (!toy->nodes_asked[domain].open) {
+                toy->nodes_asked[domain].open = true;
+                toy->nodes_asked[domain].left = toy->slow;
+        }
+        if (toy->services->in_haste(toy->context) && toy->nodes_asked[domain].left > 0) {
+                toy->nodes_asked[domain].left--;
+                return -EINPROGRESS;
+        }
+        toy->nodes_asked[domain].open = false;
+        snprintf(toy->nodes[domain], sizeof toy->nodes[domain], "%s", value);
+        for (int cell = 0; strlen(value) == 1 && cell < TOY_VCPUS; cell++) {
+                toy->domains[domain].kib[cell][node] += toy->domains[domain].kib[cell][1 - node];
+                toy->domains[domain].kib[cell][1 - node] = 0;
+        }
+        toy->domains[domain].changed = true;
+        snprintf(ret, size, "%s", value);
+        return 0;
+}
+
 static void tell_parts(struct toy_domains *toy, unsigned i) {
         struct toy_domain *domain = &toy->domains[i];
         struct iocore_vcpu vcpus[TOY_VCPUS];
         struct iocore_iothread iothreads[TOY_VCPUS];
         struct iocore_cell cells[TOY_VCPUS];
+        char memory[32];
         for (int v = 0; v < TOY_VCPUS; v++) {
                 vcpus[v] = (struct iocore_vcpu) { .id = (unsigned) v, .tid = domain->pid + 10 + v, .cpus = domain->cpus[v] };
                 iothreads[v] = (struct iocore_iothread) { .id = (unsigned) v + 1, .tid = domain->pid + 20 + v, .cpus = domain->cpus[v] };
@@ -63,6 +103,8 @@ static void tell_parts(struct toy_domains *toy, unsigned i) {
         }
         (void) toy->services->domain_set_iothreads(toy->context, domain->known, iothreads, TOY_VCPUS);
         (void) toy->services->domain_set_vcpus(toy->context, domain->known, vcpus, TOY_VCPUS);
+        snprintf(memory, sizeof memory, "toy.%u.memory", i);
+        (void) toy->services->domain_set_emulator(toy->context, domain->known, "0-1", false, domain->split ? memory : "");
         (void) toy->services->domain_set_cells(toy->context, domain->known, cells, domain->split ? TOY_VCPUS : 1);
         for (unsigned cell = 0; domain->split && cell < TOY_VCPUS; cell++)
                 (void) toy->services->domain_memory(toy->context, domain->known, cell, domain->kib[cell], TOY_NODES);
@@ -242,10 +284,10 @@ static void close_toy(void *state) {
                 toy->domains[i].known = NULL;
 }
 
-static const struct iocore_knob knobs[] = { { "iothread.cpus", "", cpus_get, cpus_set }, { "vcpu.cpus", "", cpus_get, cpus_set } };
+static const struct iocore_knob knobs[] = { { "iothread.cpus", "", cpus_get, cpus_set }, { "vcpu.cpus", "", cpus_get, cpus_set }, { "numatune.nodeset", "", nodes_get, nodes_set } };
 
 __attribute__((visibility("default"))) const struct iocore_plugin iocore_plugin = {
         .abi = IOCORE_PLUGIN_ABI, .size = sizeof(struct iocore_plugin), .name = "toy-domains", .doc = "made-up domains", .provides = "vhost", .probe = probe, .open = open_toy,
-        .close = close_toy, .scan = scan, .sample_workers = sample_workers, .knobs = knobs, .n_knobs = 2, .announced = announced, .reserve = reserve,
+        .close = close_toy, .scan = scan, .sample_workers = sample_workers, .knobs = knobs, .n_knobs = 3, .announced = announced, .reserve = reserve,
         .domain_wish = domain_wish, .memory_begin = memory_begin, .job_cancel = job_cancel,
 };

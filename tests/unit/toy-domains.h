@@ -50,6 +50,8 @@ struct toy_domains {
         } jobs[TOY_JOBS];
 
         struct { char value[32]; unsigned left; bool open; } asked[TOY_DOMAINS][TOY_VCPUS];
+        char nodes[TOY_DOMAINS][32]; /* that the memory of each is bound to; "": none */
+        struct { char value[32]; unsigned left; bool open; } nodes_asked[TOY_DOMAINS];
         unsigned wish_left;
         bool wish_open;
         const struct iocore_services *services;
