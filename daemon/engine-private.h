@@ -103,7 +103,7 @@ bool engine_domain_is_banned(const struct engine *engine, const char *domain);
 void engine_tell_jobs(struct engine *engine);
 /* Says anew in the model which domains' memory moves, and how much is still to come to each node: to be called when a job or an open decision begins, goes on or ends. */
 void engine_mark_what_moves(struct engine *engine);
-/* Ends what `source` has begun and is not over. */
+/* Ends what `source` has begun and is not over; NULL: whatever moves memory. */
 void engine_cancel_jobs_of(struct engine *engine, const char *source);
 /* Tells I/O cores made by iocored that have had nothing to do for a while. */
 void engine_watch_idle_cores(struct engine *engine);

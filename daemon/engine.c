@@ -488,6 +488,8 @@ int engine_set_mode(struct engine *engine, enum mode mode, const char *source) {
                 return -EPERM;
         }
         engine->mode = mode;
+        if (mode == MODE_OBSERVE)
+                engine_cancel_jobs_of(engine, NULL);
         log_notice("Mode is now %s, asked for by %s.", mode_to_string(mode), source);
         engine_tell(engine, "mode", mode_to_string(mode), source);
         return 0;

@@ -166,7 +166,7 @@ int engine_cancel_job(struct engine *engine, uint64_t id) {
 void engine_cancel_jobs_of(struct engine *engine, const char *source) {
         const struct job *job;
         for (size_t i = 0; (job = jobs_at(engine_jobs(engine), i)); i++)
-                if (strcmp(job->source, source) == 0)
+                if (source ? strcmp(job->source, source) == 0 : job->node != IOCORE_NODE_UNKNOWN)
                         (void) engine_cancel_job(engine, job->pub.id); /* -ENOENT: it is over */
 }
 

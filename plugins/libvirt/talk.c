@@ -76,8 +76,9 @@ void talk_tell(struct talk *talk, struct news *news) {
         if (!news)
                 return;
         talk_lock(talk);
-        if (talk->n_news >= NEWS_MAX && (news->kind == NEWS_EVENT || news->kind == NEWS_MEMORY)) {
+        if (talk->n_news >= NEWS_MAX && (news->kind == NEWS_EVENT || news->kind == NEWS_MEMORY || news->kind == NEWS_STATE)) {
                 talk->next_resync_usec = 0;
+                pthread_cond_broadcast(&talk->changed);
                 talk_unlock(talk);
                 news_free(news);
                 return;

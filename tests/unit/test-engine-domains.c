@@ -408,6 +408,23 @@ static void a_daemon_that_observes_moves_no_memory(void **state) {
         assert_string_equal(decision->text, "web goes split to node 0-1: 2 of 2 vCPUs are pinned anew, 1.0 GiB of memory move.");
 }
 
+static void one_that_is_told_to_observe_moves_no_more_of_it(void **state) {
+        struct fixture *fixture = *state;
+        const struct toy_domain *domain = &fixture->toy.domains[0];
+        start_split(fixture);
+        for (int i = 0; i < 60 && fixture->toy.n_memory_begun == 0; i++)
+                epochs(fixture, 1);
+        epochs(fixture, 10);
+        assert_true(is_moving(fixture));
+        assert_int_equal(engine_set_mode(fixture->engine, MODE_OBSERVE, "client:test"), 0);
+        epochs(fixture, 1);
+        assert_int_equal(jobs_find(engine_jobs(fixture->engine), 1)->pub.state, IOCORE_JOB_CANCELLED);
+        uint64_t left = domain->kib[1][0];
+        assert_true(left > 0);
+        epochs(fixture, 60);
+        assert_int_equal(domain->kib[1][0], left);
+}
+
 /* --- wishes --- */
 
 struct answer {
@@ -524,6 +541,7 @@ int main(void) {
                 TEST(where_memory_cannot_be_moved_nothing_is),
                 TEST(a_policy_that_is_stopped_moves_no_memory_any_more),
                 TEST(a_daemon_that_observes_moves_no_memory),
+                TEST(one_that_is_told_to_observe_moves_no_more_of_it),
                 TEST(a_wish_is_answered_once_when_its_keeper_has_answered),
                 TEST(a_wish_that_nobody_answers_ends_after_ten_seconds_or_with_the_daemon),
                 TEST(what_happens_to_a_domain_is_an_event_within_an_epoch),
