@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Work that a plugin was given and does in its own time: that which goes on, and the last that is over. A job changes nothing that would have to be put back, so
- * it is neither planned nor journaled.
+ * it is not journaled.
  */
 #ifndef JOBS_H
 #define JOBS_H

@@ -125,7 +125,7 @@ static void a_libvirt_that_refuses_is_called_less_and_less_often(void **state) {
         struct sockaddr_un address = { .sun_family = AF_UNIX };
         char directory[] = "/tmp/test-libvirt-talk.XXXXXX", uri[256];
         struct talk *talk;
-        uint64_t at[3];
+        uint64_t at[3] = { 0 };
         (void) state;
         assert_non_null(mkdtemp(directory));
         snprintf(address.sun_path, sizeof address.sun_path, "%s/socket", directory);
