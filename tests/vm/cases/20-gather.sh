@@ -10,7 +10,7 @@ epoch = 500ms'
 names="a b c d e f g h"
 for name in $names; do
   case $name in [a-d]) cpus=0-3 ;; *) cpus=4-7 ;; esac
-  start_vm "$name" "$cpus" "$cpus" --vcpus 1 --vcpu-share 0.02 --load 0.09 || ok 1 "VM $name starts"
+  start_vm "$name" "$cpus" "$cpus" --vcpus 1 --vcpu-share 0.02 --load 0.13 || ok 1 "VM $name starts"
 done
 
 declare -A ran run_before wait_before run_after wait_after without
