@@ -81,7 +81,7 @@ stop_libvirtd() {
 
 v() { timeout 30 virsh -q -c qemu:///system "$@"; }
 
-# domain_xml NAME [EXTRA-XML [EXTRA-DEVICES]]: two vCPUs that run an empty BIOS, an IOThread, a tap with two queues and vhost
+# domain_xml NAME [EXTRA-XML [EXTRA-DEVICES]]: two vCPUs that run an empty BIOS (see with_kernel, too), an IOThread, a tap with two queues and vhost
 domain_xml() {
   cat <<END
 <domain type='qemu'>

@@ -99,7 +99,7 @@ END
 start_others() {
   local name
   for name in b c d; do
-    domain_xml "$tag-$name" >"$work/$name.xml"
+    domain_xml "$tag-$name" | with_kernel >"$work/$name.xml"
   done
   v define "$work/b.xml"
   v start "$tag-b" && v create "$work/c.xml" && v create "$work/d.xml" || return 1
@@ -135,11 +135,12 @@ reboot_is_told() { our_events | grep -q "^domain-rebooted $1 "; }
 redefine() { v dumpxml "$1" --inactive >"$work/again.xml" && v define "$work/again.xml"; }
 
 test_life() {
-  local a=$tag-a late all bound
+  local a=$tag-a late all bound reason name
   start_listening
   ok $? "libvirt's client and ours hear of domains" || return
   write_devices
-  domain_xml "$a" >"$work/a.xml"
+  reason=$(build_guest) || diag "domains run an empty BIOS: $reason"
+  domain_xml "$a" | with_kernel >"$work/a.xml"
   follows "a domain that is defined is known, and shut off" .state shutoff v define "$work/a.xml"
   follows "one that is started runs" .state running v start "$a"
   wait_until 5 domain_is "$a" .pid "$(cat "/run/libvirt/qemu/$a.pid")"
@@ -174,6 +175,12 @@ test_life() {
   bound=$(epoch_bound)
   [ "$late" -le "$bound" ]
   ok $? "none later than an epoch of 100 ms, and what a busy machine makes of it: $bound ms" || diag "$(cat "$work/delays")"
+  [ ! -e "$work/initramfs.gz" ] || for name in a b c d; do
+    wait_until 120 runs_kernel "$tag-$name"
+    ok $? "$tag-$name has got as far as its kernel"
+  done
 }
+# a CPU that is where kernels are
+runs_kernel() { v qemu-monitor-command "$1" --hmp "info registers -a" | grep -q "RIP=ffffffff"; }
 worst_lateness() { busctl --system --json=short get-property org.iocore1 /org/iocore1 org.iocore1.Manager WorstLateUSec | jq .data; }
 all_told() { ! delays | grep -q none; }

@@ -81,7 +81,8 @@ synthetic = numa:2 core:1 pu:1"
   is "$(cat "$work/cells")" "$(ctl domain advise "$name")" "doctor advises the cells that domain advise does" || diag "$(cat "$work/doctor.json")"
   is "$(grep -c '<cell ' "$work/cells") $(grep -c '<memnode ' "$work/cells")" "2 2" "two cells, bound to a node each"
   ctl doctor --bus "$DBUS_SYSTEM_BUS_ADDRESS" >"$work/output"
-  is "$(sed -n '/^<cpu>/,$p' "$work/output" | awk 'NF' | head -n "$(wc -l <"$work/cells")")" "$(cat "$work/cells")" "and for people as XML below its table" || diag "$(cat "$work/output")"
+  [[ "$(sed -n '/^<cpu>/,$p' "$work/output")" == *"$(cat "$work/cells")"* ]]
+  ok $? "and for people as XML below its table" || diag "$(cat "$work/output")"
 
   domain_xml "$large" "$(cat "$work/cells")" >"$xml"
   v define "$xml" --validate >"$work/output" 2>&1
