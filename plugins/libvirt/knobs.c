@@ -81,8 +81,8 @@ static int get(struct libvirt_state *state, enum question_kind kind, const char 
         /* What may yet happen is taken to have happened: so the journal goes on knowing it. */
         if (talk_is_abandoned(state->talk, &place.question, asked))
                 return copy(asked, ret_value, size);
-        if (kind != ASK_IOTHREAD_POLL) /* nor what libvirt may have done before it went away */
-                return copy(place.pin->unclear ?: place.pin->value, ret_value, size);
+        if (kind != ASK_IOTHREAD_POLL)
+                return copy(place.pin->value, ret_value, size);
         snprintf(number, sizeof number, "%" PRIu64, place.pin->poll_max_ns);
         return copy(place.pin->polls ? number : NULL, ret_value, size);
 }

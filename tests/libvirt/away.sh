@@ -145,6 +145,7 @@ test_killed_in_a_plan() {
 
 test_stopped() {
   local before c=$tag-c
+  wait_until 30 is_connected
   before=$(times_told)
   start_lateness "$work/late.stopped"
   kill -STOP "$libvirtd_pid"
