@@ -2,6 +2,7 @@
 # Memory of a process goes to another node: real page tables, two real nodes.
 . /tests/tap.sh
 . /tests/guest.sh
+. /tests/quiet.sh
 
 configuration='[daemon]
 epoch = 200ms'
@@ -96,8 +97,8 @@ ok $? "a part was moved, a part was not"
 difference=$((before - left - moved))
 [ "${difference#-}" -le $((before / 100)) ]
 ok $? "as many pages as the job counts have left node 1 (difference: $difference): none is moved after it is over"
-read -rt 1 <> <(:)
-is "$(pages_on 1 "$pid")" "$left" "and a second later none has followed"
+holds "epochs go on" let_pass 5
+is "$(pages_on 1 "$pid")" "$left" "and five epochs later none has followed"
 
 # A process that goes away meanwhile.
 start_memory gone 1:64:small
@@ -132,7 +133,6 @@ if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
   is "$(pages_on 0 "$pid" | awk '{ print ($1 < 200) }')" 1 "it stays where it was"
 fi
 stop_memory bound
-wait_until 30 rmdir /sys/fs/cgroup/bound 2> /dev/null
 
 # More than the node has room for.
 start_memory first 0:300:small
@@ -148,4 +148,6 @@ worst=$(iocorectl status --json | jq .worst_late_usec)
 diag "worst lateness of an epoch meanwhile: ${worst:-?} us"
 stop_daemon TERM
 is "$daemon_status" 0 "the daemon ends well"
+# Not before: with the last cpuset the kernel patches what it allocates pages with, and an emulated CPU that is in the midst of that may trap there, and panic.
+wait_until 30 rmdir /sys/fs/cgroup/bound 2> /dev/null
 tap_done
