@@ -191,18 +191,21 @@ static bool may_take_for_ever(const struct request *request) {
         return request->question.kind == ASK_IOTHREADS || request->question.kind == ASK_IOTHREAD_POLL || request->question.kind == ASK_NODESET;
 }
 
-/* One hand for a domain: what is asked of one domain is done in order. And one that is kept for what does not take for ever, however many hypervisors hang. */
+/* One hand for a domain: what is asked of one domain is done in order. One hand is kept for what does not take for ever, however many hypervisors hang; and memory of one domain only is
+ * moved at a time: two would share the bandwidth and be done no earlier, and what is asked of hypervisors would wait for them. */
 struct request *next_request(struct talk *talk) {
         const struct request *busy[HANDS];
         size_t n_busy = 0, n_long = 0;
+        bool moves = false;
 
         for (const struct request *request = talk->requests; request && n_busy < HANDS; request = request->next)
                 if (request->stage == STAGE_ASKED) {
                         busy[n_busy++] = request;
                         n_long += may_take_for_ever(request);
+                        moves = moves || request->question.kind == ASK_NODESET;
                 }
         for (struct request *request = talk->requests; request; request = request->next) {
-                bool waits = n_long >= HANDS - 1 && may_take_for_ever(request);
+                bool waits = (n_long >= HANDS - 1 && may_take_for_ever(request)) || (moves && request->question.kind == ASK_NODESET);
                 if (request->stage != STAGE_QUEUED)
                         continue;
                 for (size_t i = 0; i < n_busy; i++)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The talk with libvirt: how often it is asked about a domain, however many events there are of it, and how often it is called while it does not want us. */
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,6 +23,8 @@ static int set_up(void **state) {
         if (!talk || pthread_mutex_init(&talk->lock, NULL) != 0 || pthread_cond_init(&talk->changed, NULL) != 0)
                 return -1;
         talk->end_of_news = &talk->first_news;
+        talk->end_of_requests = &talk->requests;
+        talk->status.connected = talk->status.writable = true;
         *state = talk;
         return 0;
 }
@@ -30,6 +33,7 @@ static int tear_down(void **state) {
         struct talk *talk = *state;
         while (talk->first_news)
                 talk->first_news = news_free(talk->first_news);
+        requests_free(talk);
         free(talk->looks);
         free(talk);
         return 0;
@@ -101,6 +105,39 @@ static void news_that_nobody_takes_do_not_pile_up(void **state) {
         assert_non_null(talk->first_news);
 }
 
+/* "" or the last digit of the domain that a hand is given next, which then is busy. */
+static const char *give(struct talk *talk) {
+        struct request *request = next_request(talk);
+        if (!request)
+                return "";
+        request->stage = STAGE_ASKED;
+        return strchr(request->question.uuid, '\0') - 1;
+}
+
+static void queue(struct talk *talk, enum question_kind kind, unsigned domain) {
+        struct question question = { .kind = kind, .id = 1, .value = "0" };
+        char text[IOCORE_VALUE_MAX];
+        uint64_t serial;
+        snprintf(question.uuid, sizeof question.uuid, "00000000-0000-0000-0000-00000000000%u", domain);
+        assert_int_equal(talk_ask(talk, &question, 0, text, sizeof text, &serial), -EINPROGRESS);
+}
+
+static void memory_of_one_domain_at_a_time_is_moved_and_keeps_nothing_else_waiting(void **state) {
+        struct talk *talk = *state;
+        queue(talk, ASK_NODESET, 1);
+        queue(talk, ASK_NODESET, 2);
+        queue(talk, ASK_IOTHREAD_POLL, 3);
+        queue(talk, ASK_IOTHREAD_POLL, 4);
+        queue(talk, ASK_VCPU_CPUS, 1);
+        queue(talk, ASK_VCPU_CPUS, 5);
+        assert_string_equal(give(talk), "1");
+        assert_string_equal(give(talk), "3");
+        assert_string_equal(give(talk), "5"); /* two may take for ever: the last hand is for what does not; and 1 has a hand */
+        assert_string_equal(give(talk), "");
+        talk->requests->stage = STAGE_ANSWERED;
+        assert_string_equal(give(talk), "2");
+}
+
 /* Takes every connection and closes it, and notes when: those that follow each other at once are of one attempt. */
 static size_t count_attempts(int fd, uint64_t *at, size_t n, uint64_t usec) {
         uint64_t begin = talk_now(), last = 0;
@@ -147,6 +184,7 @@ static void a_libvirt_that_refuses_is_called_less_and_less_often(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(memory_of_one_domain_at_a_time_is_moved_and_keeps_nothing_else_waiting, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(a_domain_is_looked_at_once_for_what_happens_meanwhile, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(one_that_has_events_all_the_time_is_looked_at_so_often_and_no_more, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(news_that_nobody_takes_do_not_pile_up, set_up, tear_down),
