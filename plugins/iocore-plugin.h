@@ -338,10 +338,11 @@ typedef int (*iocore_want)(void *userdata, const char *kind, const char *object,
 struct iocore_knob {
         const char *kind;
         const char *doc;
-        /* Reads the live value, NUL-terminated, without a newline. -ENOENT / -ENODEV / -ESRCH: the object is gone. */
+        /* Reads the live value, NUL-terminated, without a newline. -ENOENT / -ENODEV / -ESRCH: the object is gone; -EAGAIN: nobody knows it yet. */
         int (*get)(void *state, const char *object, char *ret_value, size_t size);
         /* Sets it and returns in ret_value what was really set (read back). Same errors; -EINVAL: the value
-         * is not one of this knob's; anything else: the kernel refused. On failure the old value still holds.
+         * is not one of this knob's; anything else: the kernel refused. On failure the old value still holds, unless get() says -EAGAIN from then on: whoever was to do it went away, or
+         * failed half-way, and it may be done or not. The journal knows both until get() succeeds again, by what was read anew; knob_changed() is told if that is not the old value.
          * -EINPROGRESS: asked for, and somebody else has to answer first. The daemon goes on with its epoch and calls set() with the same value again in later epochs until it returns
          * something else. Only where in_haste(); otherwise set() itself waits (two seconds at most, then -ETIMEDOUT). While one value is under way another may be asked for, to take back what
          * does not answer: it takes its place and must be done after it, also when it is what get() still says; nobody asks for the first one any more. */

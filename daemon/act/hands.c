@@ -141,11 +141,13 @@ const struct journal_entry *hand_entry(const struct actor *actor, const struct h
         return NULL;
 }
 
-/* After a set() that returned `r`: when that failed, looks whether the old value still holds, as it should: if not, `ret` is what holds instead. */
-static int look(const struct hand *hand, const char *live, const char *value, int r, char *ret, bool *ret_changed) {
-        *ret_changed = false;
+/* After a set() that returned `r`: when that failed, looks whether the old value still holds, as it should: if not, `ret` is what holds instead; *ret_unclear: nobody knows what does. */
+static int look(const struct hand *hand, const char *live, const char *value, int r, char *ret, bool *ret_changed, bool *ret_unclear) {
+        *ret_changed = *ret_unclear = false;
         if (r < 0) {
-                *ret_changed = hand_get(hand, ret) >= 0 && strcmp(ret, live) != 0;
+                int found = hand_get(hand, ret);
+                *ret_changed = found >= 0 && strcmp(ret, live) != 0;
+                *ret_unclear = found == -EAGAIN;
                 return r;
         }
         if (strcmp(ret, live) == 0)
@@ -155,8 +157,9 @@ static int look(const struct hand *hand, const char *live, const char *value, in
 }
 
 static int set_and_look(const struct hand *hand, const char *live, const char *value, char *ret, bool *ret_changed) {
+        bool unclear;
         int r = hand_set(hand, value, ret);
-        return look(hand, live, value, r, ret, ret_changed);
+        return look(hand, live, value, r, ret, ret_changed, &unclear);
 }
 
 static int announce(struct actor *actor, const struct hand *hand, const char *live, const char *value) {
@@ -197,14 +200,17 @@ int hand_settle(struct actor *actor, const struct hand *hand, const char *value)
 
 int hand_conclude(struct actor *actor, const struct hand *hand, const char *live, const char *value, int r, bool announced, const char *source_before, char *ret,
                   bool *ret_changed) {
-        r = look(hand, live, value, r, ret, ret_changed);
+        bool unclear;
+        r = look(hand, live, value, r, ret, ret_changed, &unclear);
+        if (unclear && !announced)
+                (void) announce(actor, hand, live, value);
         if (r < 0 && hand->insist && *ret_changed && strcmp(ret, value) == 0)
                 r = 0; /* on the way back it counts what holds, not what the kernel said */
         if (r >= 0) {
                 r = hand_settle(actor, hand, ret);
                 return hand->insist ? 0 : r;
         }
-        if (announced && !*ret_changed)
+        if (announced && !*ret_changed && !unclear)
                 (void) journal_cancel(actor->journal, JOURNAL_KNOB, hand->instance->plugin->name, hand->knob->kind, hand->object,
                                       source_before[0] ? source_before : NULL);
         return r;

@@ -36,7 +36,7 @@ int hand_get(const struct hand *hand, char *ret);
 /* Sets without the journal, passing the fault points. ret: IOCORE_VALUE_MAX bytes. */
 int hand_set(const struct hand *hand, const char *value, char *ret);
 /* Announces, sets, and confirms; or forgets, when the value is the original again. `live`: the value before. On a failure the announcement is taken back if the
- * live value still holds, otherwise *ret_changed is true. -EOPNOTSUPP: set without an error, but the value did not change; -EINPROGRESS: asked
+ * live value still holds, otherwise *ret_changed is true; it stays, so that both values are known, while get() says -EAGAIN. -EOPNOTSUPP: set without an error, but the value did not change; -EINPROGRESS: asked
  * for, see asks.h, the announcement stays; -EBUSY: something else has been asked for there and not answered, nothing was done (unless it insists: then it takes that one's place). */
 int hand_set_journaled(struct actor *actor, struct hand *hand, const char *live, const char *value, char *ret, bool *ret_changed);
 /* What follows on a set() of `value` that returned `r` and `ret` (not -EINPROGRESS): looks what holds and confirms, forgets or takes back. Returns and fills as hand_set_journaled().

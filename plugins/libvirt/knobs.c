@@ -81,6 +81,8 @@ static int get(struct libvirt_state *state, enum question_kind kind, const char 
         /* What may yet happen is taken to have happened: so the journal goes on knowing it. */
         if (talk_is_abandoned(state->talk, &place.question, asked))
                 return copy(asked, ret_value, size);
+        if (kind != ASK_IOTHREAD_POLL && place.pin->unclear)
+                return -EAGAIN;
         if (kind != ASK_IOTHREAD_POLL)
                 return copy(place.pin->value, ret_value, size);
         snprintf(number, sizeof number, "%" PRIu64, place.pin->poll_max_ns);
@@ -123,14 +125,18 @@ static void note_set(struct libvirt_state *state, struct place *place, const cha
         publish_pins(state, place->known);
 }
 
-/* Nobody refuses anything when the connection is lost: then what holds is read anew, and what reserve() wants is asked for again. */
-static void note_failed(struct libvirt_state *state, struct place *place, const char *value, int error) {
+/* Nobody refuses anything when the connection is lost: then what reserve() wants is asked for again. Lost, or failed for a reason that libvirt has no name for, it may have been done all
+ * the same: what holds is read anew, by nothing that is older than the answer. */
+static void note_failed(struct libvirt_state *state, struct place *place, const char *value, int error, uint64_t serial) {
         struct pin *pin = place->pin;
         bool lost = !state->status.connected || pin->asked_after != state->n_away;
 
-        if (error == -EIO || lost) {
+        if (error == -EIO) {
                 string_set(&pin->unclear, value);
                 pin->unclear_by_reserve = pin->asked_by_reserve;
+                pin->serial = serial;
+        }
+        if (error == -EIO || lost) {
                 place->known->description->fingerprint = 0; /* whatever comes is news */
                 talk_look(state->talk, place->question.uuid);
         }
@@ -163,7 +169,7 @@ static int set(struct libvirt_state *state, enum question_kind kind, const char 
                 return copy(text, ret_value, size);
         }
         if (kind != ASK_IOTHREAD_POLL)
-                note_failed(state, &place, canonical, r);
+                note_failed(state, &place, canonical, r, serial);
         if (r != -ENOENT && text[0] != '\0')
                 tell_refused(state, place.pin, object, text);
         if (r == -ENOENT)

@@ -202,7 +202,7 @@ static void apply_description(struct libvirt_state *state, struct description *d
         known->told_unreadable = false;
         if (known->pub)
                 known->pub->stale = false;
-        if (known->description && known->description->fingerprint == description->fingerprint && known->pub && known->pub->state == description->state) {
+        if (known->description && known->description->fingerprint == description->fingerprint && known->pub && known->pub->state == description->state && !pins_are_unclear(known)) {
                 known->description->serial = description->serial;
                 return;
         }
@@ -364,15 +364,14 @@ static void unset_stale(struct libvirt_state *state) {
                         state->domains[i]->pub->stale = false;
 }
 
-/* What holds was read, whatever it is. What was refused may have been by a connection that was about to end, which was not known then. */
-static void pins_are_clear(struct libvirt_state *state, struct known *known) {
+/* What was refused may have been by a connection that was about to end, which was not known then. */
+static void forget_refusals(struct libvirt_state *state, struct known *known) {
         char object[IOCORE_NAME_MAX];
 
         for (size_t i = 0; i < known->n_pins; i++) {
                 struct pin *pin = known->pins + i;
-                if (!pin->unclear && !pin->refused)
+                if (!pin->refused)
                         continue;
-                string_set(&pin->unclear, NULL);
                 string_set(&pin->refused, NULL);
                 /* whoever asked in vain need not wait any longer */
                 known_object(known, pin->kind, pin->number, object);
@@ -386,7 +385,7 @@ static void apply_listed(struct libvirt_state *state) {
                 if (!state->domains[i]->seen)
                         drop(state, state->domains[i]);
         for (size_t i = 0; i < state->n_domains; i++)
-                pins_are_clear(state, state->domains[i]);
+                forget_refusals(state, state->domains[i]);
         unset_stale(state);
         state->listed = true;
         state->reserve_pending = true;

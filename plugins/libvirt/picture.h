@@ -23,7 +23,7 @@ struct pin {
         bool asked_by_reserve;   /* `asked` was, by reserve(): it does not change `base` */
         char *wanted;            /* reserve() asked for this */
         char *refused;           /* reserve() asked for this in vain */
-        char *unclear;           /* was asked for when the connection was lost: it may hold all the same */
+        char *unclear;           /* was asked for when the connection was lost, or failed: it may hold all the same, which is being read */
         bool unclear_by_reserve, came_true; /* reserve() asked for that; and it is so now, which the daemon has not heard */
         char *before, *before_base; /* `value` and `base` before the last decision, to be recognised when that is undone */
         char *first, *first_base; /* IOThreads: the same before the first of several decisions: where it is at home, also after it was sent from one I/O core to another */
@@ -100,6 +100,8 @@ void known_object(const struct known *known, enum question_kind kind, unsigned n
 /* Takes what the description says: adds, keeps and removes pins. -ENOMEM: nothing changed. */
 int pins_update(struct libvirt_state *state, struct known *known, const struct description *description);
 void pins_free(struct known *known);
+/* Is it being read what became of something that was asked for? */
+bool pins_are_unclear(const struct known *known);
 /* Something that we had asked for holds now. */
 void pin_set(struct libvirt_state *state, struct known *known, struct pin *pin, const char *value, uint64_t serial);
 /* Replaces a string by a copy; NULL, or no memory for it: by none. */

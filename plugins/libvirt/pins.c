@@ -81,8 +81,12 @@ static void pin_adopt(struct pin *pin, const char *value, const struct descripti
 static void pin_update(struct libvirt_state *state, struct known *known, struct pin *pin, const char *value, const struct description *description, bool pinned) {
         char object[IOCORE_NAME_MAX];
 
-        if (description->serial < pin->serial || pin->asked || !value || string_equal(value, pin->value))
+        if (description->serial < pin->serial || pin->asked || !value)
                 return;
+        if (string_equal(value, pin->value)) {
+                string_set(&pin->unclear, NULL); /* it was not done */
+                return;
+        }
         bool was_known = pin->value;
         if (string_equal(value, pin->unclear)) {
                 /* it was us: what its owner gave it stays known */
@@ -106,6 +110,13 @@ struct pins {
         struct pin *pins;
         size_t n;
 };
+
+bool pins_are_unclear(const struct known *known) {
+        for (size_t i = 0; i < known->n_pins; i++)
+                if (known->pins[i].unclear)
+                        return true;
+        return false;
+}
 
 /* Moves the pin to the new ones, or makes it. */
 static void take_pin(struct libvirt_state *state, struct known *known, bool same, struct pins *pins, const struct description *description, enum question_kind kind,

@@ -163,6 +163,49 @@ test_stopped() {
   ok $? "when it goes on, so does iocored"
 }
 
+between_pid=
+# start_between [PROCEDURE]: see between.py
+start_between() {
+  rm -f "$work/between"
+  "$SOURCE/tests/libvirt/between.py" "$work/between" /run/libvirt/libvirt-sock "$@" >>"$work/between.log" 2>&1 &
+  between_pid=$!
+  wait_until 10 test -S "$work/between"
+}
+is_connected_by_us() { ctl status | grep -q "libvirt: qemu+unix:///system?socket=.*domains"; }
+
+# What libvirtd did, and could not tell any more, is iocored's all the same: it is not done again, nobody else is thought to have done it, and in the end it is put back.
+test_unanswered() {
+  local pin_vcpu_flags=225 before
+  if [ "$(nproc --all)" -lt 2 ]; then
+    skip "a connection that ends before the answer" "needs two CPUs"
+    return
+  fi
+  stop_daemon
+  all_pins >"$work/pins.before"
+  before=$(grep -c "Somebody else changed" "$work/iocored.log")
+  configure "[plugin.libvirt]
+uri = qemu+unix:///system?socket=$work/between"
+  start_between "$pin_vcpu_flags"
+  start_daemon && wait_until 10 is_connected_by_us
+  ok $? "a connection that somebody stands between" || diag "$(ctl status; cat "$work/between.log")"
+  ctl grow --cpu 1 >"$work/output" 2>&1
+  wait "$between_pid"
+  is $? 3 "ends before libvirtd has told that it pinned the first vCPU"
+  pins_are "$work/pins.before"
+  isnt_zero $? "which it has"
+  start_between
+  wait_until 30 off_core "$tag-a" "$tag-b" "$tag-c" "$tag-d"
+  ok $? "connected again, all leave the I/O core" || diag "$(all_pins; tail -20 "$work/iocored.log")"
+  is "$(grep -c "Somebody else changed" "$work/iocored.log")" "$before" "nothing of it is taken for somebody else's"
+  stop_daemon
+  pins_are "$work/pins.before"
+  ok $? "and at the end all is as it was before" || diag "$(diff "$work/pins.before" "$work/pins.now"; tail -20 "$work/iocored.log")"
+  kill "$between_pid"
+  wait "$between_pid" 2>/dev/null
+  configure
+  start_daemon
+}
+
 # QEMUs that hang hold whoever asks them something; only that, and however many they are.
 test_hang() {
   local a=$tag-a c=$tag-c name decision_c

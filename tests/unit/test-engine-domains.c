@@ -194,6 +194,58 @@ static void a_failure_that_comes_later_is_told_as_one(void **state) {
         assert_string_equal(decision_log_find(engine_decisions(fixture->engine), 2)->rule, "unknown-object");
 }
 
+/* What has failed, or whose answer was lost, and was done all the same. */
+static void what_was_done_without_an_answer_is_known_and_put_back(void **state) {
+        struct fixture *fixture = *state;
+        fixture->toy.slow = 3;
+        fixture->toy.error = -EIO;
+        fixture->toy.does_it = true;
+        start(fixture);
+        epochs(fixture, 3);
+        assert_int_equal(pin(fixture, "toy.0.0", "1")->verdict, VERDICT_OPEN);
+        epochs(fixture, 10);
+        assert_string_equal(fixture->verdicts, "1:in-progress 1:failed");
+        assert_string_equal(fixture->toy.domains[0].cpus[0], "1");
+        const struct journal_entry *entry = journal_entry(engine_journal(fixture->engine), 0);
+        assert_int_equal(journal_n_entries(engine_journal(fixture->engine)), 1);
+        assert_string_equal(entry->old_value, "0-7");
+        assert_string_equal(entry->pending_value, "1");
+        /* nothing is asked for where nobody knows what there is, not even the way back */
+        unsigned n_sets = fixture->toy.n_sets;
+        assert_int_equal(pin(fixture, "toy.0.0", "2")->verdict, VERDICT_FAILED);
+        assert_int_equal(fixture->toy.n_sets, n_sets);
+        /* it is known again: nobody else did that */
+        fixture->toy.away = fixture->toy.does_it = false;
+        fixture->toy.error = 0;
+        size_t n_events = fixture->n_events;
+        fixture->toy.services->knob_changed(fixture->toy.context, "iothread.cpus", "toy.0.0");
+        epochs(fixture, 2);
+        assert_int_equal(fixture->n_events, n_events);
+        assert_int_equal(engine_restore(fixture->engine, NULL), 0);
+        assert_string_equal(fixture->toy.domains[0].cpus[0], "0-7");
+        assert_int_equal(journal_n_entries(engine_journal(fixture->engine)), 0);
+}
+
+/* The way back, too: what holds then is what the journal knew before, and it still does. */
+static void a_way_back_without_an_answer_is_no_change_by_somebody_else(void **state) {
+        struct fixture *fixture = *state;
+        start(fixture);
+        epochs(fixture, 3);
+        assert_int_equal(pin(fixture, "toy.0.0", "1")->verdict, VERDICT_DONE);
+        fixture->toy.error = -EIO;
+        fixture->toy.does_it = true;
+        assert_int_equal(pin(fixture, "toy.0.0", "0-7")->verdict, VERDICT_FAILED);
+        fixture->toy.away = fixture->toy.does_it = false;
+        fixture->toy.error = 0;
+        size_t n_events = fixture->n_events;
+        fixture->toy.services->knob_changed(fixture->toy.context, "iothread.cpus", "toy.0.0");
+        epochs(fixture, 2);
+        assert_int_equal(fixture->n_events, n_events);
+        assert_int_equal(pin(fixture, "toy.0.0", "2")->verdict, VERDICT_DONE);
+        assert_int_equal(engine_restore(fixture->engine, NULL), 0);
+        assert_string_equal(fixture->toy.domains[0].cpus[0], "0-7");
+}
+
 static void a_stop_in_the_middle_leaves_nothing_changed(void **state) {
         struct fixture *fixture = *state;
         fixture->toy.slow = 1000;
@@ -533,6 +585,8 @@ int main(void) {
                 TEST(a_decision_is_in_progress_until_the_manager_answers),
                 TEST(a_failure_that_comes_later_is_told_as_one),
                 TEST(a_stop_in_the_middle_leaves_nothing_changed),
+                TEST(what_was_done_without_an_answer_is_known_and_put_back),
+                TEST(a_way_back_without_an_answer_is_no_change_by_somebody_else),
                 TEST(what_a_plugin_wants_may_be_answered_later_too),
                 TEST(the_changes_of_a_policy_that_is_stopped_are_undone_when_they_answer),
                 TEST(the_iothreads_of_a_domain_that_is_to_be_left_alone_are_too),

@@ -19,7 +19,7 @@ static int cpus_get(void *state, const char *object, char *ret, size_t size) {
         int vcpu, domain = find(toy, object, &vcpu);
         if (domain >= 0)
                 snprintf(ret, size, "%s", toy->domains[domain].cpus[vcpu]);
-        return domain < 0 ? domain : 0;
+        return domain < 0 ? domain : toy->away ? -EAGAIN : 0;
 }
 
 static int cpus_set(void *state, const char *object, const char *value, char *ret, size_t size) {
@@ -38,7 +38,11 @@ static int cpus_set(void *state, const char *object, const char *value, char *re
                 return -EINPROGRESS;
         }
         toy->asked[domain][vcpu].open = false;
-        if (toy->error < 0 && strcmp(value, "0-7") != 0)
+        if (toy->error == -EIO && toy->does_it) {
+                toy->away = true;
+                snprintf(toy->domains[domain].cpus[vcpu], sizeof toy->domains[domain].cpus[vcpu], "%s", value);
+        }
+        if (toy->error < 0 && (strcmp(value, "0-7") != 0 || toy->away))
                 return toy->error;
         snprintf(toy->domains[domain].cpus[vcpu], sizeof toy->domains[domain].cpus[vcpu], "%s", value);
         toy->domains[domain].changed = toy->domains[domain].split;

@@ -33,6 +33,8 @@ struct toy_domains {
         } domains[TOY_DOMAINS];
         unsigned slow;          /* an answer takes so many epochs */
         int error;              /* and is this error */
+        bool does_it;           /* when it is -EIO, it is done all the same */
+        bool away;              /* since a -EIO: nobody knows what holds until this is unset */
         unsigned n_sets;        /* that were asked for anew */
         const char *wanted;     /* what reserve() wants of each vCPU */
         uint64_t clock;
