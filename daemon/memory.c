@@ -60,11 +60,21 @@ static const struct domain *domain_of_emulator(const struct host *host, const ch
         return NULL;
 }
 
+/* A job that is still to begin, when other steps have answered. */
+static void mark_what_is_to_move(struct host *host, const struct step *step) {
+        const struct domain *domain = host_domain(host, step->object);
+        struct node *node = host_node(host, step->node);
+        if (domain && node)
+                node->memory_coming_kib += elsewhere_kib(host, domain, step->cell, step->node);
+}
+
 /* A machine that is bound to another node takes room there before it has moved; nobody tells how much of it has. */
 static void mark_what_is_bound_anew(struct engine *engine, const struct decision *decision) {
         struct host *host = engine->host;
         for (size_t i = 0; i < decision->n_steps; i++) {
                 const struct step *step = decision->steps + i;
+                if (step->kind == STEP_MEMORY_MOVE && step->result == STEP_PENDING && step->job == 0)
+                        mark_what_is_to_move(host, step);
                 if (step->kind != STEP_KNOB_SET || step->result != STEP_PENDING || strcmp(step->knob, "numatune.nodeset") != 0)
                         continue;
                 const struct domain *domain = domain_of_emulator(host, step->object);

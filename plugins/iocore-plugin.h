@@ -161,6 +161,7 @@ struct iocore_domain {
         char share_within[16];        /* "any", "cgroup", "domain", "none"; "" nothing said */
         uint64_t memory_kib;          /* what it has now (with ballooning) */
         char backing[16];             /* of its memory: "", "hugepages", "memfd", "file" */
+        char memory_nodes[64];        /* of the host, that its memory may be on now (its knob "numatune.nodeset"), a list; "" when unknown, or longer */
 };
 
 /* A virtual CPU of a domain. Strings are borrowed in calls, and the model's own in the model. */

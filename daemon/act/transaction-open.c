@@ -204,12 +204,13 @@ static int finish(struct transaction *run) {
         return 0;
 }
 
-/* All that was asked for has answered: now those steps that waited for that. -EINPROGRESS; 0: none is left; -errno: one failed. */
+/* All that was asked for has answered: now those steps that waited for that, and jobs when these have answered, too: where they move memory to it may have to be allowed first.
+ * -EINPROGRESS; 0: none is left; -errno: one failed. */
 static int begin_rest(struct transaction *run) {
         bool open = false;
         for (size_t i = 0; i < run->decision->n_steps; i++) {
                 struct step *step = run->decision->steps + i;
-                if (step->result != STEP_PENDING || !transaction_moves_memory(step))
+                if (step->result != STEP_PENDING || !transaction_moves_memory(step) || (open && step->kind == STEP_MEMORY_MOVE))
                         continue;
                 int r = transaction_run_step(run, step, run->undos + i);
                 if (r == -EINPROGRESS) {

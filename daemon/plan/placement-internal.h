@@ -29,6 +29,7 @@ struct placed_domain {
         double *shares;         /* n_vcpus x n_nodes: how much of its time each vCPU is on each node */
         uint64_t *kib;          /* n_cells x n_nodes: where the memory of each cell is */
         bool *kib_known;        /* n_cells */
+        hwloc_bitmap_t memory_nodes; /* OS indexes: that its memory may be on; NULL: unknown */
         double *near;           /* n_nodes: CPUs lost for each vCPU on that node, for the domain's hardware and I/O cores being elsewhere */
         hwloc_bitmap_t emulator; /* NULL: unknown */
 };
@@ -93,6 +94,8 @@ void picture_vcpu_changed(struct placement *placement, struct placed_domain *dom
 void picture_count(struct placement *placement, const struct placed_domain *domain, int sign);
 /* Where the cell's memory is, as the model has it. */
 void picture_take_memory(const struct placement *placement, struct placed_domain *domain, size_t cell);
+/* Which nodes its memory may be on, as the model has it. 0 or -ENOMEM. */
+int picture_take_memory_nodes(struct placed_domain *domain);
 void layout_copy(const struct placement *placement, struct layout *to, const struct layout *from);
 /* As the domain is now. */
 void layout_set_now(struct placement *placement, const struct placed_domain *domain, struct layout *layout);

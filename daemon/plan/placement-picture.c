@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "daemon/cleanup.h"
+#include "daemon/host/cpu-list.h"
 #include "placement-internal.h"
 
 /* CPUs lost for each vCPU of a domain whose hardware (a NIC given to it, the one below its tap) is on a neighbour node, and for one whose queues an I/O core there serves. Of the same
@@ -191,6 +192,13 @@ void picture_take_memory(const struct placement *placement, struct placed_domain
         placed->kib_known[cell] = from->kib_of_node || (bound != NO_NODE && from->pub.memory_kib > 0);
 }
 
+int picture_take_memory_nodes(struct placed_domain *placed) {
+        const char *nodes = placed->domain->pub.memory_nodes;
+        hwloc_bitmap_free(placed->memory_nodes);
+        placed->memory_nodes = NULL;
+        return nodes[0] && cpu_list_parse(nodes, &placed->memory_nodes) == -ENOMEM ? -ENOMEM : 0;
+}
+
 static int take_memory(struct placement *placement, struct placed_domain *placed) {
         const struct domain *domain = placed->domain;
         placed->kib = calloc(placed->n_cells * placement->n_nodes, sizeof *placed->kib);
@@ -201,7 +209,7 @@ static int take_memory(struct placement *placement, struct placed_domain *placed
         placed->memory_fixed = domain->pub.memory_fixed || (domain->pub.bound && domain->pub.wish != IOCORE_WISH_AUTO) || strcmp(domain->pub.backing, "hugepages") == 0;
         for (size_t cell = 0; cell < domain->n_cells; cell++)
                 picture_take_memory(placement, placed, cell);
-        return 0;
+        return picture_take_memory_nodes(placed);
 }
 
 static int take_domain(struct placement *placement, struct placed_domain *placed, const struct domain *domain) {
@@ -468,6 +476,7 @@ static void free_domain(struct placed_domain *domain) {
         for (size_t i = 0; domain->vcpus && i < domain->n_vcpus; i++)
                 hwloc_bitmap_free(domain->vcpus[i].cpus);
         hwloc_bitmap_free(domain->emulator);
+        hwloc_bitmap_free(domain->memory_nodes);
         free(domain->vcpus);
         free(domain->shares);
         free(domain->kib);

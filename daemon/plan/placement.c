@@ -32,6 +32,7 @@ void placement_proposal_done(struct placement_proposal *proposal) {
         free_bitmaps(proposal->nodes, proposal->n_cells);
         free_bitmaps(proposal->cpus, proposal->n_vcpus);
         free(proposal->kib);
+        hwloc_bitmap_free(proposal->memory_nodes);
         hwloc_bitmap_free(proposal->emulator);
         *proposal = (struct placement_proposal) { 0 };
 }
@@ -129,6 +130,33 @@ static int propose_cells(const struct placement *placement, const struct placed_
         return 0;
 }
 
+/* What goes whole is bound to its node, and so moves. What goes cell by cell is moved by jobs, to which the kernel refuses a node that the domain may have no memory on, as it was bound
+ * elsewhere when it was whole: it is allowed there first, beside what it has, so that nothing moves by that. */
+static int propose_memory_nodes(const struct placement *placement, struct placed_domain *domain, struct placement_proposal *proposal) {
+        bool whole = true;
+        for (size_t cell = 1; cell < proposal->n_cells; cell++)
+                whole = whole && hwloc_bitmap_isequal(proposal->nodes[cell], proposal->nodes[0]);
+        if (!proposal->moves_memory || (!whole && !domain->memory_nodes))
+                return 0;
+        hwloc_bitmap_t nodes = whole ? hwloc_bitmap_alloc() : hwloc_bitmap_dup(domain->memory_nodes);
+        int r = nodes ? 0 : -1;
+        for (size_t cell = 0; cell < proposal->n_cells; cell++) {
+                unsigned place;
+                hwloc_bitmap_foreach_begin(place, proposal->nodes[cell]) {
+                        if (r == 0)
+                                r = hwloc_bitmap_set(nodes, (unsigned) placement->host->nodes[place].topology->node);
+                } hwloc_bitmap_foreach_end();
+        }
+        if (r == 0 && (whole || !hwloc_bitmap_isequal(nodes, domain->memory_nodes))) {
+                proposal->memory_nodes = TAKE_PTR(nodes);
+                hwloc_bitmap_free(domain->memory_nodes);
+                domain->memory_nodes = hwloc_bitmap_dup(proposal->memory_nodes);
+                r = domain->memory_nodes ? 0 : -1;
+        }
+        hwloc_bitmap_free(nodes);
+        return r < 0 ? -ENOMEM : 0;
+}
+
 static int propose_cpus(const struct placed_domain *domain, hwloc_bitmap_t *before, const bool *changed, struct placement_proposal *proposal) {
         proposal->cpus = calloc(domain->n_vcpus ? domain->n_vcpus : 1, sizeof(hwloc_bitmap_t));
         if (!proposal->cpus)
@@ -178,6 +206,8 @@ static int carry_out(struct placement *placement, struct placed_domain *domain, 
         proposal->remote_before = domain_remote_share(placement, domain);
         if (r == 0)
                 r = propose_cells(placement, domain, layout, proposal);
+        if (r == 0)
+                r = propose_memory_nodes(placement, domain, proposal);
         if (r == 0)
                 r = choose_cpus(placement, domain, layout, pin, changed);
         if (r == 0)
@@ -359,6 +389,8 @@ int placement_undo(struct placement *placement, const struct placement_proposal 
                         if ((int) i != to)
                                 placement->nodes[i].going_kib -= kib[i];
         }
+        if (placed && r == 0 && proposal->memory_nodes)
+                r = picture_take_memory_nodes(placed);
         if (placed && r == 0 && proposal->emulator)
                 r = hwloc_bitmap_copy(placed->emulator, domain->emulator.cpus) < 0 ? -ENOMEM : 0;
         return r;

@@ -67,6 +67,7 @@ struct placement_proposal {
         size_t n_pins;         /* of them not NULL */
         hwloc_bitmap_t emulator; /* NULL: stays */
         bool moves_memory;
+        hwloc_bitmap_t memory_nodes; /* OS indexes of the nodes that its memory is to be allowed on, before it moves; NULL: those that it is allowed on now */
         bool memory_untold;    /* it is split, and would move memory if anybody could tell which is which guest cell's */
         uint64_t total_kib;    /* sum of kib */
         double gain;           /* CPUs for each vCPU; 0 for PLACEMENT_STAY */

@@ -73,14 +73,6 @@ static int node_of_cell(const struct planning *planning, const struct placement_
         return planning->host->nodes[hwloc_bitmap_first(proposal->nodes[cell])].topology->node;
 }
 
-/* All of it: a setting of the domain, which holds for what it allocates from now on, too. */
-static int add_nodeset_step(struct planning *planning, struct decision *decision, const struct placement_proposal *proposal) {
-        _cleanup_bitmap_ hwloc_bitmap_t node = hwloc_bitmap_alloc();
-        if (!node || hwloc_bitmap_only(node, (unsigned) node_of_cell(planning, proposal, 0)) < 0)
-                return -ENOMEM;
-        return add_list_step(planning, decision, "numatune.nodeset", proposal->domain->emulator.knob, node);
-}
-
 /* Guest cell by guest cell: a job each. */
 static int add_job_steps(struct planning *planning, struct decision *decision, const struct placement_proposal *proposal) {
         const char *why = planning_unavailable(planning, MEMORY_MOVE, proposal->domain->pub.id);
@@ -100,11 +92,13 @@ static int add_job_steps(struct planning *planning, struct decision *decision, c
         return 0;
 }
 
+/* All of it goes by a setting of the domain, which holds for what it allocates from now on, too; guest cells by jobs, for which that setting may have to be widened first. */
 static int add_memory_steps(struct planning *planning, struct decision *decision, const struct placement_proposal *proposal) {
         bool whole = true;
         for (size_t cell = 1; cell < proposal->n_cells; cell++)
                 whole = whole && hwloc_bitmap_isequal(proposal->nodes[cell], proposal->nodes[0]);
-        return whole ? add_nodeset_step(planning, decision, proposal) : add_job_steps(planning, decision, proposal);
+        int r = proposal->memory_nodes ? add_list_step(planning, decision, "numatune.nodeset", proposal->domain->emulator.knob, proposal->memory_nodes) : 0;
+        return r == 0 && !whole ? add_job_steps(planning, decision, proposal) : r;
 }
 
 static int add_placement_steps(struct planning *planning, struct decision *decision, const struct placement_proposal *proposal) {

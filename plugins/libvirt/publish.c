@@ -135,6 +135,12 @@ static bool any_by_hand(const struct known *known) {
         return false;
 }
 
+/* All of the list or nothing: a part of it would be another. */
+static void publish_memory_nodes(const struct known *known, const char *nodes) {
+        bool fits = nodes && strlen(nodes) < sizeof known->pub->memory_nodes;
+        snprintf(known->pub->memory_nodes, sizeof known->pub->memory_nodes, "%s", fits ? nodes : "");
+}
+
 void publish_pins(struct libvirt_state *state, struct known *known) {
         if (!known->pub || !known->description)
                 return;
@@ -143,6 +149,7 @@ void publish_pins(struct libvirt_state *state, struct known *known) {
         known->pub->pinned = any_by_hand(known);
         known->pub->bound = nodeset && nodeset->by_hand;
         known->pub->memory_fixed = nodeset && known->description->nodeset_fixed;
+        publish_memory_nodes(known, nodeset ? nodeset->value : NULL);
         publish_vcpus(state, known);
         publish_iothreads(state, known);
         publish_emulator(state, known);

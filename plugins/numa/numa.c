@@ -26,7 +26,8 @@
 
 struct known {
         char name[IOCORE_NAME_MAX];
-        uint64_t due_usec;
+        char memory_nodes[sizeof ((struct iocore_domain *) NULL)->memory_nodes]; /* that its memory may be on */
+        uint64_t due_usec; /* 0: at once */
         uint64_t seen; /* the scan */
 };
 
@@ -199,7 +200,7 @@ static struct known *find_known(struct numa *numa, const char *name) {
 }
 
 /* In the array's room for new ones, which are sorted in when all were visited. */
-static void add_known(struct numa *numa, const char *name) {
+static void add_known(struct numa *numa, const struct iocore_domain *domain) {
         if (numa->n_known == numa->n_allocated) {
                 size_t n = numa->n_allocated ? 2 * numa->n_allocated : 16;
                 struct known *known = reallocarray(numa->known, n, sizeof *known);
@@ -212,7 +213,12 @@ static void add_known(struct numa *numa, const char *name) {
         }
         struct known *known = numa->known + numa->n_known++;
         *known = (struct known) { .seen = numa->scan };
-        snprintf(known->name, sizeof known->name, "%s", name);
+        memcpy(known->name, domain->id, sizeof known->name);
+        memcpy(known->memory_nodes, domain->memory_nodes, sizeof known->memory_nodes);
+}
+
+static void read_soon(struct numa *numa, struct known *known) {
+        known->due_usec = numa->next_usec = 0;
 }
 
 static void visit_domain(void *userdata, struct iocore_domain *domain, size_t n_cells) {
@@ -220,10 +226,15 @@ static void visit_domain(void *userdata, struct iocore_domain *domain, size_t n_
         struct known *known = find_known(numa, domain->id);
 
         if (!known) {
-                add_known(numa, domain->id);
+                add_known(numa, domain);
                 return;
         }
         known->seen = numa->scan;
+        /* Its memory has moved to these, or, if they are only more, is about to: the kernel does that before it says that they are set. */
+        if (strcmp(known->memory_nodes, domain->memory_nodes) != 0) {
+                memcpy(known->memory_nodes, domain->memory_nodes, sizeof known->memory_nodes);
+                read_soon(numa, known);
+        }
         if (numa->due && numa->due->due_usec <= known->due_usec)
                 return;
         numa->due = known;
@@ -286,8 +297,9 @@ static void take_memory(struct numa *numa, struct work_report *report) {
         uint64_t now = now_usec();
 
         numa->last_busy_usec = report->busy_usec;
-        numa->next_usec = now + report->busy_usec * ALL_SHARE;
-        if (known && known->due_usec < now + report->busy_usec * DOMAIN_SHARE)
+        bool again = known && known->due_usec == 0; /* asked for since this was begun */
+        numa->next_usec = again ? 0 : now + report->busy_usec * ALL_SHARE;
+        if (known && !again && known->due_usec < now + report->busy_usec * DOMAIN_SHARE)
                 known->due_usec = now + report->busy_usec * DOMAIN_SHARE;
         if (report->error == 0)
                 numa->services->domain_visit(numa->context, tell_domain, &(struct telling) { .numa = numa, .report = report });
@@ -297,21 +309,15 @@ static void take_memory(struct numa *numa, struct work_report *report) {
         memory_done(&report->memory);
 }
 
-/* A job that was cancelled has moved something, and ended before it was looked at. */
-static void read_soon(struct numa *numa, const char *domain) {
-        struct known *known = find_known(numa, domain);
-        if (known)
-                known->due_usec = numa->next_usec = 0;
-}
-
 static int numa_announced(void *userdata) {
         struct numa *numa = userdata;
         struct work_report report;
 
         while (work_take(numa->work, &report)) {
                 if (report.kind == WORK_JOB) {
-                        if (report.job.state == IOCORE_JOB_CANCELLED)
-                                read_soon(numa, report.domain);
+                        struct known *known = report.job.state == IOCORE_JOB_CANCELLED ? find_known(numa, report.domain) : NULL;
+                        if (known) /* it has moved something, and ended before it was looked at */
+                                read_soon(numa, known);
                         numa->services->job_update(numa->context, &report.job);
                 } else
                         take_memory(numa, &report);

@@ -161,6 +161,8 @@ static void apply(struct host *host, const struct placement_proposal *proposal, 
         for (size_t cell = 0; cell < proposal->n_cells; cell++)
                 if (proposal->kib[cell] > 0)
                         move_cell(host, &domain->cells[cell], (size_t) hwloc_bitmap_first(proposal->nodes[cell]), part);
+        if (proposal->memory_nodes)
+                hwloc_bitmap_list_snprintf(domain->pub.memory_nodes, sizeof domain->pub.memory_nodes, proposal->memory_nodes);
         if (proposal->emulator) {
                 hwloc_bitmap_free(domain->emulator.cpus);
                 domain->emulator.cpus = allocated(hwloc_bitmap_dup(proposal->emulator));
@@ -275,6 +277,18 @@ static void draw_memory(struct host *host, struct domain *domain, struct draw *d
         }
 }
 
+/* Nobody tells, or all nodes, or one, as of one that iocored once placed whole, or some. */
+static void draw_memory_nodes(const struct host *host, struct domain *domain, struct draw *draw) {
+        hwloc_bitmap_t nodes = allocated(hwloc_bitmap_alloc());
+        unsigned kind = placement_draw(draw, 4);
+        if (kind == 1)
+                hwloc_bitmap_set_range(nodes, 0, (int) host->n_nodes - 1);
+        for (unsigned i = kind == 1 ? 0 : kind; i > 1; i--)
+                hwloc_bitmap_set(nodes, placement_draw(draw, (unsigned) host->n_nodes));
+        hwloc_bitmap_list_snprintf(domain->pub.memory_nodes, sizeof domain->pub.memory_nodes, nodes);
+        hwloc_bitmap_free(nodes);
+}
+
 static void draw_domain(struct host *host, struct draw *draw, unsigned number) {
         char name[32];
         size_t n = one_in(draw, 6) ? 1 + placement_draw(draw, (unsigned) host->n_cpus + 2) : 1 + placement_draw(draw, 4);
@@ -291,6 +305,7 @@ static void draw_domain(struct host *host, struct draw *draw, unsigned number) {
         domain->emulator.cpus = draw_cpus(host, draw);
         domain->emulator.by_hand = one_in(draw, 8);
         draw_memory(host, domain, draw);
+        draw_memory_nodes(host, domain, draw);
         pub->state = one_in(draw, 10) ? one_in(draw, 2) ? IOCORE_DOMAIN_PAUSED : IOCORE_DOMAIN_SHUTOFF : IOCORE_DOMAIN_RUNNING;
         pub->wish = one_in(draw, 4) ? one_in(draw, 2) ? IOCORE_WISH_AUTO : IOCORE_WISH_MANUAL : IOCORE_WISH_NONE;
         pub->pinned = one_in(draw, 10);
@@ -499,6 +514,30 @@ static const char *check_memory(const struct placement_world *world, const struc
         return NULL;
 }
 
+/* Memory moves only where the domain may have some; of what it may have that is changed alone, and cell by cell it loses nothing. Nodes are numbered by their places here. */
+static const char *check_memory_nodes(const struct placement_proposal *proposal, char *buffer, size_t size) {
+        const struct domain *domain = proposal->domain;
+        const char *name = domain->pub.id;
+        hwloc_bitmap_t before = domain->pub.memory_nodes[0] ? cpu_list(domain->pub.memory_nodes) : NULL;
+        hwloc_const_bitmap_t after = proposal->memory_nodes ? proposal->memory_nodes : before;
+        bool whole = true, allowed = true, wider = before && proposal->memory_nodes && hwloc_bitmap_isincluded(before, proposal->memory_nodes);
+        bool other = before && proposal->memory_nodes && !hwloc_bitmap_isequal(before, proposal->memory_nodes);
+        for (size_t cell = 0; cell < proposal->n_cells; cell++) {
+                whole = whole && hwloc_bitmap_isequal(proposal->nodes[cell], proposal->nodes[0]);
+                allowed = allowed && (proposal->kib[cell] == 0 || !after || hwloc_bitmap_isincluded(proposal->nodes[cell], after));
+        }
+        hwloc_bitmap_free(before);
+        if (!allowed)
+                BROKEN("%s: memory moves to a node that it may have none on", name);
+        if (!proposal->moves_memory && proposal->memory_nodes)
+                BROKEN("%s: what nodes its memory may be on changes, and none moves", name);
+        if (proposal->moves_memory && whole && !(proposal->memory_nodes && hwloc_bitmap_isequal(proposal->memory_nodes, proposal->nodes[0])))
+                BROKEN("%s: it goes whole, and its memory may be elsewhere", name);
+        if (!whole && proposal->memory_nodes && !(wider && other))
+                BROKEN("%s: it goes cell by cell, and its memory may not be where it might before, or nothing changes", name);
+        return NULL;
+}
+
 static const char *check_emulator(const struct placement_world *world, const struct placement_proposal *proposal, char *buffer, size_t size) {
         if (!proposal->emulator)
                 return NULL;
@@ -592,7 +631,8 @@ const char *placement_world_carry_out(struct placement_world *world, const struc
                         if (plan->proposals[j].domain == proposal->domain)
                                 BROKEN("%s is planned twice in stage %u", proposal->domain->pub.id, stage);
                 if ((broken = check_pins(world, proposal, buffer, size)) || (broken = check_shape(world, proposal, buffer, size)) ||
-                    (broken = check_memory(world, proposal, room, buffer, size)) || (broken = check_emulator(world, proposal, buffer, size)))
+                    (broken = check_memory(world, proposal, room, buffer, size)) || (broken = check_memory_nodes(proposal, buffer, size)) ||
+                    (broken = check_emulator(world, proposal, buffer, size)))
                         return broken;
                 if (i + 1 == plan->n_proposals)
                         for (; first <= i; first++)

@@ -398,6 +398,34 @@ static void the_shipped_policy_splits_a_domain_and_its_memory_follows(void **sta
         assert_true(domain->kib[1][1] == GIB);
 }
 
+/* One that was placed whole, and has grown. */
+static void a_domain_that_was_bound_to_a_node_is_allowed_the_other_before_its_memory_goes_there(void **state) {
+        struct fixture *fixture = *state;
+        const struct toy_domain *domain = &fixture->toy.domains[0];
+        strcpy(fixture->toy.nodes[0], "0");
+        start_split(fixture);
+        for (int i = 0; i < 60 && fixture->toy.n_memory_begun == 0; i++) {
+                epochs(fixture, 1);
+                if (decision_log_find(engine_decisions(fixture->engine), 1))
+                        assert_int_equal(coming_kib(fixture, 1), GIB); /* of what is decided nobody gets the room, before it has begun and after */
+        }
+        assert_string_equal(fixture->verdicts, "1:in-progress 1:done");
+        const struct decision *decision = decision_log_find(engine_decisions(fixture->engine), 1);
+        assert_int_equal(decision->n_steps, 4);
+        assert_string_equal(decision->steps[2].knob, "numatune.nodeset");
+        assert_string_equal(decision->steps[2].old_value, "0");
+        assert_string_equal(decision->steps[2].new_value, "0-1");
+        assert_int_equal(decision->steps[3].kind, STEP_MEMORY_MOVE);
+        assert_string_equal(fixture->toy.nodes[0], "0-1");
+        assert_true(is_moving(fixture));
+        epochs(fixture, 101);
+        assert_true(domain->kib[1][0] == 0 && domain->kib[1][1] == GIB && domain->kib[0][0] == GIB);
+        epochs(fixture, 1200);
+        assert_string_equal(fixture->verdicts, "1:in-progress 1:done");
+        assert_int_equal(engine_restore(fixture->engine, NULL), 0);
+        assert_string_equal(fixture->toy.nodes[0], "0");
+}
+
 static void memory_that_is_bound_to_another_node_takes_room_there_before_it_comes(void **state) {
         struct fixture *fixture = *state;
         const struct decision *decision;
@@ -591,6 +619,7 @@ int main(void) {
                 TEST(the_changes_of_a_policy_that_is_stopped_are_undone_when_they_answer),
                 TEST(the_iothreads_of_a_domain_that_is_to_be_left_alone_are_too),
                 TEST(the_shipped_policy_splits_a_domain_and_its_memory_follows),
+                TEST(a_domain_that_was_bound_to_a_node_is_allowed_the_other_before_its_memory_goes_there),
                 TEST(memory_that_is_bound_to_another_node_takes_room_there_before_it_comes),
                 TEST(where_memory_cannot_be_moved_nothing_is),
                 TEST(a_policy_that_is_stopped_moves_no_memory_any_more),

@@ -394,8 +394,10 @@ static void the_other_threads_and_the_memory_are_placed_too(void **userdata) {
         assert_set(fixture, "emulator.cpus", object, "0-3");
         assert_string_equal(domain(fixture)->emulator_cpus, "0-3");
         assert_get(fixture, "numatune.nodeset", object, "0-1");
+        assert_string_equal(domain(fixture)->pub.memory_nodes, "0-1");
         assert_set(fixture, "numatune.nodeset", object, "1");
         assert_int_equal(domain(fixture)->pub.node, 1);
+        assert_string_equal(domain(fixture)->pub.memory_nodes, "1");
         assert_false(domain(fixture)->pub.bound);
 }
 

@@ -279,6 +279,60 @@ static void after_a_move_that_was_cancelled_memory_is_read_soon(void **state) {
         turn_until(test, &test->context->n_memory_told, 2);
 }
 
+/* When libvirt says that they are set the pages have moved. */
+static void memory_that_was_bound_to_other_nodes_is_read_again_at_once(void **state) {
+        struct test *test = *state;
+        needs_plugin(test);
+        struct fake_domain *domain = add_domain(test, "vm", 100, 1);
+        strcpy(domain->pub.memory_nodes, "0-1");
+        write_process(test->context, 100, 5000, "7f0000000000 default anon=100 N0=100 kernelpagesize_kB=4\n", "");
+        read_domains(test);
+        assert_int_equal(domain->kib_of_node[0][0], 400);
+        write_process(test->context, 100, 5000, "7f0000000000 default anon=100 N1=100 kernelpagesize_kB=4\n", "");
+        for (int i = 0; i < 5; i++)
+                assert_int_equal(iocore_plugin.scan(test->plugin, false), 0);
+        strcpy(domain->pub.memory_nodes, "1");
+        assert_int_equal(iocore_plugin.scan(test->plugin, false), 0);
+        turn_until(test, &test->context->n_memory_told, 2);
+        assert_int_equal(domain->kib_of_node[0][0], 0);
+        assert_int_equal(domain->kib_of_node[0][1], 400);
+        /* once */
+        for (int i = 0; i < 5; i++)
+                assert_int_equal(iocore_plugin.scan(test->plugin, false), 0);
+        struct iocore_memory memory = { .pid = 100, .start = 5000, .domain = "vm", .n_cells = 1, .cell = -1, .node = IOCORE_NODE_UNKNOWN };
+        char reason[IOCORE_REASON_MAX];
+        assert_int_equal(iocore_plugin.memory_begin(test->plugin, &memory, 9, reason, sizeof reason), 0);
+        while (!job_is_over(test))
+                turn_until(test, &test->context->n_job_updates, test->context->n_job_updates + 1);
+        assert_int_equal(test->context->n_memory_told, 3);
+}
+
+/* What is being read then may have been read before the pages moved. */
+static void what_is_being_read_when_memory_is_bound_anew_is_read_once_more(void **state) {
+        struct test *test = *state;
+        const char *text = "7f0000000000 default anon=1 N0=1 kernelpagesize_kB=4\n";
+        char pipe[PATH_MAX + 64];
+        needs_plugin(test);
+        struct fake_domain *domain = add_domain(test, "vm", 100, 1);
+        write_process(test->context, 100, 5000, text, "");
+        replace_by_pipe(test, "proc/100/numa_maps", pipe, sizeof pipe);
+        assert_int_equal(iocore_plugin.scan(test->plugin, false), 0);
+        assert_int_equal(iocore_plugin.scan(test->plugin, false), 0); /* begins */
+        strcpy(domain->pub.memory_nodes, "1");
+        assert_int_equal(iocore_plugin.scan(test->plugin, false), 0);
+        for (int i = 0; i < 10000 && test->context->n_memory_told == 0; i++) {
+                let_go_of_pipe(pipe);
+                assert_int_equal(iocore_plugin.announced(test->plugin), 0);
+                (void) nanosleep(&(struct timespec) { .tv_nsec = 1000000 }, NULL);
+        }
+        assert_int_equal(test->context->n_memory_told, 1);
+        assert_int_equal(unlink(pipe), 0);
+        fixture_write(test->context, "proc/100/numa_maps", text);
+        assert_int_equal(iocore_plugin.scan(test->plugin, false), 0);
+        turn_until(test, &test->context->n_memory_told, 2);
+        assert_int_equal(domain->kib_of_node[0][0], 4);
+}
+
 static void so_many_wait_and_no_more(void **state) {
         struct test *test = *state;
         struct iocore_memory memory = { .pid = 100, .start = 5000, .domain = "", .cell = -1, .node = 0 };
@@ -310,6 +364,8 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(a_cell_that_nothing_tells_is_not_moved_by_guess, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(where_memory_is_is_told_before_its_move_is_over, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(after_a_move_that_was_cancelled_memory_is_read_soon, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(memory_that_was_bound_to_other_nodes_is_read_again_at_once, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(what_is_being_read_when_memory_is_bound_anew_is_read_once_more, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(so_many_wait_and_no_more, set_up, tear_down),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

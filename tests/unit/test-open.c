@@ -457,7 +457,7 @@ static void steps_of_other_kinds_do_not_wait(void **state) {
 /* --- jobs that move memory --- */
 
 /* Two knobs, and two jobs after them. */
-static int begin_with_jobs(struct fixture *fixture, const char *value) {
+static void prepare_jobs(struct fixture *fixture, const char *value) {
         fixture->transaction = transaction_free(fixture->transaction);
         fixture->daemon->n_jobs = fixture->daemon->n_cancelled = 0;
         memset(fixture->daemon->cancelled, 0, sizeof fixture->daemon->cancelled);
@@ -469,6 +469,10 @@ static int begin_with_jobs(struct fixture *fixture, const char *value) {
                 snprintf(fixture->steps[i].value, sizeof fixture->steps[i].value, "%s", value);
                 fixture->steps[2 + i] = (struct step) { .kind = STEP_MEMORY_MOVE, .cpu = IOCORE_CPU_ANY, .object = "two", .cell = i, .node = 1 - i };
         }
+}
+
+static int begin_with_jobs(struct fixture *fixture, const char *value) {
+        prepare_jobs(fixture, value);
         return transaction_begin(&fixture->daemon->actor, &fixture->decision, &fixture->transaction);
 }
 
@@ -497,6 +501,64 @@ static void jobs_begin_when_all_knobs_have_answered(void **state) {
         assert_int_equal(transaction_restore(&daemon->actor, NULL, NULL), 0);
         assert_int_equal(n_entries(fixture), 0);
         assert_int_equal(daemon->n_cancelled, 0);
+}
+
+/* As of a machine that is split and was whole: where its memory goes to has to be allowed first. */
+static int begin_with_nodes_and_jobs(struct fixture *fixture, const char *pin) {
+        prepare_jobs(fixture, "b");
+        strcpy(fixture->steps[0].value, pin);
+        strcpy(fixture->steps[1].knob, "numatune.nodeset");
+        return transaction_begin(&fixture->daemon->actor, &fixture->decision, &fixture->transaction);
+}
+
+static void jobs_begin_when_nodes_that_they_move_to_are_allowed(void **state) {
+        struct fixture *fixture = *state;
+        struct daemon *daemon = fixture->daemon;
+        for (int pins = 0; pins < 2; pins++) {
+                daemon->host->in_haste = true;
+                assert_int_equal(begin_with_nodes_and_jobs(fixture, pins ? "b" : "a"), -EINPROGRESS);
+                assert_int_equal(epochs(fixture, pins ? 5 : 2), -EINPROGRESS);
+                assert_int_equal(fixture->steps[1].result, STEP_PENDING); /* asked for, when the pins had answered */
+                assert_true(asks_is_open(daemon->actor.asks, "numatune.nodeset", "s.1"));
+                assert_int_equal(daemon->n_jobs, 0);
+                assert_int_equal(epochs(fixture, 10), 0);
+                assert_int_equal(fixture->decision.verdict, VERDICT_DONE);
+                assert_values(fixture, pins ? "bbaaa" : "abaaa");
+                assert_string_equal(daemon->jobs[0], "two.0@1");
+                assert_string_equal(daemon->jobs[1], "two.1@0");
+                assert_string_equal(fixture->decision.text, "It moves. Jobs that move it: 1, 2.");
+                assert_int_equal(n_entries(fixture), pins + 1);
+                /* a setting like any other: it is put back */
+                daemon->host->in_haste = false;
+                assert_int_equal(transaction_restore(&daemon->actor, NULL, NULL), 0);
+                assert_values(fixture, "aaaaa");
+                assert_int_equal(n_entries(fixture), 0);
+        }
+}
+
+static void where_nodes_are_not_allowed_no_job_begins(void **state) {
+        struct fixture *fixture = *state;
+        fixture->remote->fail_object = 1;
+        fixture->remote->error = -EPERM;
+        assert_int_equal(begin_with_nodes_and_jobs(fixture, "b"), -EINPROGRESS);
+        assert_int_equal(epochs(fixture, 20), -EPERM);
+        assert_int_equal(fixture->decision.verdict, VERDICT_FAILED);
+        assert_non_null(strstr(fixture->decision.text, "step 2 of 4 failed: set numatune.nodeset of s.1"));
+        assert_int_equal(fixture->daemon->n_jobs, 0);
+        assert_values(fixture, "aaaaa");
+        assert_int_equal(n_entries(fixture), 0);
+}
+
+static void nodes_that_were_allowed_for_a_job_that_cannot_begin_are_so_no_more(void **state) {
+        struct fixture *fixture = *state;
+        fixture->daemon->fail_job = 2;
+        assert_int_equal(begin_with_nodes_and_jobs(fixture, "b"), -EINPROGRESS);
+        assert_int_equal(epochs(fixture, 30), -EBUSY);
+        assert_int_equal(fixture->daemon->n_jobs, 1);
+        assert_int_equal(fixture->daemon->n_cancelled, 1);
+        assert_int_equal(fixture->steps[1].result, STEP_UNDONE);
+        assert_values(fixture, "aaaaa");
+        assert_int_equal(n_entries(fixture), 0);
 }
 
 static void knobs_that_are_so_already_keep_no_job_waiting(void **state) {
@@ -834,6 +896,9 @@ int main(void) {
                 TEST(while_one_is_under_way_nothing_else_is_set_there),
                 TEST(steps_of_other_kinds_do_not_wait),
                 TEST(jobs_begin_when_all_knobs_have_answered),
+                TEST(jobs_begin_when_nodes_that_they_move_to_are_allowed),
+                TEST(where_nodes_are_not_allowed_no_job_begins),
+                TEST(nodes_that_were_allowed_for_a_job_that_cannot_begin_are_so_no_more),
                 TEST(knobs_that_are_so_already_keep_no_job_waiting),
                 TEST(a_job_that_cannot_begin_undoes_the_knobs_and_cancels_the_jobs_before),
                 TEST(no_job_begins_when_a_knob_fails_or_the_decision_is_abandoned),

@@ -59,7 +59,7 @@ static void fail_round(unsigned long round, const char *broken, const struct pla
 }
 
 static void no_promise_is_broken_by_any_plan(void **state) {
-        unsigned long n_moved = 0, n_kib = 0, n_cells = 0, n_split = 0, n_spread = 0, n_stages = 0;
+        unsigned long n_moved = 0, n_kib = 0, n_cells = 0, n_allowed = 0, n_split = 0, n_spread = 0, n_stages = 0;
         (void) state;
         for (unsigned long round = 0; round < rounds; round++) {
                 struct placement_world world;
@@ -73,6 +73,7 @@ static void no_promise_is_broken_by_any_plan(void **state) {
                         n_spread += plan.proposals[i].shape == PLACEMENT_SPREAD;
                         n_kib += plan.proposals[i].moves_memory;
                         n_cells += plan.proposals[i].moves_memory && plan.proposals[i].shape == PLACEMENT_SPLIT;
+                        n_allowed += plan.proposals[i].memory_nodes && plan.proposals[i].shape == PLACEMENT_SPLIT;
                         n_stages += plan.proposals[i].stage > 1;
                 }
                 const char *broken = placement_world_carry_out(&world, &plan, buffer, sizeof buffer);
@@ -81,10 +82,10 @@ static void no_promise_is_broken_by_any_plan(void **state) {
                 placement_plan_done(&plan);
                 placement_world_done(&world);
         }
-        printf("# %lu hosts: %lu moves, %lu of them with memory, %lu split, %lu of them with memory, %lu spread, %lu in later stages\n", rounds, n_moved, n_kib, n_split, n_cells, n_spread,
-               n_stages);
+        printf("# %lu hosts: %lu moves, %lu of them with memory, %lu split, %lu of them with memory, %lu of these to nodes that were not allowed, %lu spread, %lu in later stages\n", rounds, n_moved,
+               n_kib, n_split, n_cells, n_allowed, n_spread, n_stages);
         /* worlds in which nothing happens would prove nothing */
-        assert_true(n_moved > rounds / 2 && n_kib > rounds / 20 && n_split > rounds / 100 && n_cells > rounds / 400 && n_spread > rounds / 100 && n_stages > rounds / 100);
+        assert_true(n_moved > rounds / 2 && n_kib > rounds / 20 && n_split > rounds / 100 && n_cells > rounds / 400 && n_allowed > rounds / 2000 && n_spread > rounds / 100 && n_stages > rounds / 100);
 }
 
 static void planning_again_what_was_carried_out_plans_nothing(void **state) {
@@ -141,7 +142,7 @@ static bool same_set(hwloc_const_bitmap_t a, hwloc_const_bitmap_t b) {
 }
 
 static const char *difference(const struct placement_proposal *a, const struct placement_proposal *b) {
-        if (a->domain != b->domain || a->n_pins != b->n_pins || a->total_kib != b->total_kib || !same_set(a->emulator, b->emulator))
+        if (a->domain != b->domain || a->n_pins != b->n_pins || a->total_kib != b->total_kib || !same_set(a->emulator, b->emulator) || !same_set(a->memory_nodes, b->memory_nodes))
                 return "other domains, pins, memory or emulator";
         for (size_t i = 0; i < a->n_vcpus; i++)
                 if (!same_set(a->cpus[i], b->cpus[i]))

@@ -164,6 +164,46 @@ static void cells_are_placed_each_on_its_own_node(void **state) {
         assert_refused(plan_one(fixture, INTENT_PLACE, "two", "0@0"), "invalid");
 }
 
+/* As one that was placed whole once: it may have memory on node 0 alone, and the kernel moves none elsewhere. */
+static void a_domain_that_was_whole_is_allowed_more_nodes_before_it_is_split(void **state) {
+        struct fixture *fixture = *state;
+        struct domain *domain = add_two_cells(fixture);
+        const struct decision *decision;
+        strcpy(domain->pub.memory_nodes, "0");
+        decision = plan_one(fixture, INTENT_PLACE, "two", "0@0 1@1 memory=cells emulator=yes");
+        assert_int_equal(decision->verdict, VERDICT_PLANNED);
+        assert_int_equal(decision->n_steps, 6);
+        assert_step(decision, 3, "vcpu.cpus", "two.7.3", "4-7");
+        assert_step(decision, 4, "numatune.nodeset", "two.7", "0-1");
+        assert_job_step(decision, 5, "two", 1, 1);
+        /* nodes that it has are not taken from it: pages would move */
+        placement_cell_memory(fixture->host, domain, 0, 1);
+        placement_cell_memory(fixture->host, domain, 1, 1);
+        strcpy(domain->pub.memory_nodes, "1,7");
+        decision = plan_one(fixture, INTENT_PLACE, "two", "0@0 1@1 pin=no memory=cells");
+        assert_int_equal(decision->n_steps, 2);
+        assert_step(decision, 0, "numatune.nodeset", "two.7", "0-1,7");
+        assert_job_step(decision, 1, "two", 0, 0);
+        /* what is allowed is not asked for, and of what nobody knows nothing is */
+        strcpy(domain->pub.memory_nodes, "0-1");
+        assert_int_equal(plan_one(fixture, INTENT_PLACE, "two", "0@0 1@1 pin=no memory=cells")->n_steps, 1);
+        strcpy(domain->pub.memory_nodes, "");
+        assert_int_equal(plan_one(fixture, INTENT_PLACE, "two", "0@0 1@1 pin=no memory=cells")->n_steps, 1);
+        /* no memory moves: nor is its setting changed */
+        strcpy(domain->pub.memory_nodes, "1");
+        assert_int_equal(plan_one(fixture, INTENT_PLACE, "two", "0@0 1@1 memory=stay")->n_steps, 4);
+        /* by hand: as its owner wants it, unless that is that iocored decides */
+        domain->pub.bound = true;
+        assert_int_equal(plan_one(fixture, INTENT_PLACE, "two", "0@0 1@1 memory=cells")->n_steps, 4);
+        domain->pub.wish = IOCORE_WISH_AUTO;
+        assert_int_equal(plan_one(fixture, INTENT_PLACE, "two", "0@0 1@1 memory=cells")->n_steps, 6);
+        domain->pub.memory_fixed = true;
+        assert_int_equal(plan_one(fixture, INTENT_PLACE, "two", "0@0 1@1 memory=cells")->n_steps, 4);
+        domain->pub.memory_fixed = domain->pub.bound = false;
+        fixture->cannot = "numatune.nodeset";
+        assert_refused(plan_one(fixture, INTENT_PLACE, "two", "0@0 1@1 memory=cells"), "unavailable");
+}
+
 static void without_a_mover_memory_of_cells_is_refused_and_that_of_a_whole_domain_is_not(void **state) {
         struct fixture *fixture = *state;
         add_two_cells(fixture);
@@ -414,6 +454,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(a_placement_becomes_pins_of_all_vcpus_and_the_emulator_and_then_of_memory, setup, teardown),
                 cmocka_unit_test_setup_teardown(vcpus_are_placed_also_where_memory_cannot_be_bound_anew, setup, teardown),
                 cmocka_unit_test_setup_teardown(cells_are_placed_each_on_its_own_node, setup, teardown),
+                cmocka_unit_test_setup_teardown(a_domain_that_was_whole_is_allowed_more_nodes_before_it_is_split, setup, teardown),
                 cmocka_unit_test_setup_teardown(without_a_mover_memory_of_cells_is_refused_and_that_of_a_whole_domain_is_not, setup, teardown),
                 cmocka_unit_test_setup_teardown(cells_whose_memory_nothing_tells_are_split_without_it_and_that_is_said, setup, teardown),
                 cmocka_unit_test_setup_teardown(a_domain_whose_memory_moves_is_left_alone, setup, teardown),

@@ -112,6 +112,7 @@ static void tell_parts(struct toy_domains *toy, unsigned i) {
         (void) toy->services->domain_set_cells(toy->context, domain->known, cells, domain->split ? TOY_VCPUS : 1);
         for (unsigned cell = 0; domain->split && cell < TOY_VCPUS; cell++)
                 (void) toy->services->domain_memory(toy->context, domain->known, cell, domain->kib[cell], TOY_NODES);
+        snprintf(domain->known->memory_nodes, sizeof domain->known->memory_nodes, "%s", toy->nodes[i]);
         domain->changed = false;
 }
 
@@ -190,6 +191,11 @@ static int memory_begin(void *state, const struct iocore_memory *memory, uint64_
         if (toy->memory_error < 0) {
                 snprintf(ret_reason, size, "the toy does not want to");
                 return toy->memory_error;
+        }
+        /* as the kernel does */
+        if (toy->nodes[domain][0] && strcmp(toy->nodes[domain], "0-1") != 0 && atoi(toy->nodes[domain]) != memory->node) {
+                snprintf(ret_reason, size, "it may have no memory there");
+                return -EACCES;
         }
         toy->n_memory_begun++;
         toy->jobs[free_job] = (struct toy_job) { .job.id = id, .domain = domain, .cell = memory->cell, .node = memory->node, .left = toy->job_epochs };
