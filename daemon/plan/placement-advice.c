@@ -98,10 +98,12 @@ int placement_advise(struct placement *placement, const struct domain *domain, c
         size_t size = 0;
         if (!placed || placed->n_vcpus == 0 || placed->n_cells != 1 || memory_of(placed) == 0 || placement->rules->pin == PLACEMENT_PIN_NO)
                 return 0;
-        picture_count(placement, placed, -1);
-        for (size_t node = 0; node < placement->n_nodes; node++)
-                placement->loads[node] = placement->nodes[node].load;
+        /* where its memory is now does not matter: that will be another one, of a domain that starts anew */
+        bool known = placed->kib_known[0];
+        placed->kib_known[0] = false;
+        picture_begin_turn(placement, placed);
         choose_nodes(placement, placed);
+        placed->kib_known[0] = known;
         picture_count(placement, placed, 1);
         if (!best->valid || best->shape != PLACEMENT_SPREAD || hwloc_bitmap_weight(best->sets[0]) < 2)
                 return 0;

@@ -57,25 +57,55 @@ static double distance_within(const struct placement *placement, const double *w
         return total > 0 ? sum / total : 0;
 }
 
-/* The sum over the cell's vCPUs of the mean distance to its memory. */
-static double distance_to_memory(const struct placement *placement, const double *weights, const uint64_t *kib, size_t moved_to) {
-        double total = 0, sum = 0;
-        for (size_t i = 0; i < placement->n_nodes; i++)
+double memory_distance(const struct placement *placement, const struct placed_domain *domain, size_t cell, size_t node) {
+        const uint64_t *kib = domain->kib + cell * placement->n_nodes;
+        double total = 0, mean = 0;
+        for (size_t i = 0; domain->kib_known[cell] && i < placement->n_nodes; i++)
                 total += (double) kib[i];
-        if (total <= 0)
-                return 0;
-        for (size_t i = 0; i < placement->n_nodes; i++) {
-                double mean = 0;
-                if (weights[i] <= 0)
-                        continue;
-                if (moved_to < placement->n_nodes)
-                        mean = distance(placement, i, moved_to);
-                else
-                        for (size_t j = 0; j < placement->n_nodes; j++)
-                                mean += (double) kib[j] / total * distance(placement, i, j);
-                sum += weights[i] * mean;
-        }
+        for (size_t i = 0; total > 0 && i < placement->n_nodes; i++)
+                mean += (double) kib[i] / total * distance(placement, node, i);
+        return mean;
+}
+
+static uint64_t cell_kib(const struct placement *placement, const struct placed_domain *domain, size_t cell) {
+        uint64_t sum = 0;
+        for (size_t i = 0; domain->kib_known[cell] && i < placement->n_nodes; i++)
+                sum += domain->kib[cell * placement->n_nodes + i];
         return sum;
+}
+
+/* The sum over the cell's vCPUs of the mean distance to its memory. */
+static double distance_to_memory(const struct placement *placement, const struct placed_domain *domain, size_t cell, const double *weights, size_t moved_to) {
+        double sum = 0;
+        if (cell_kib(placement, domain, cell) == 0)
+                return 0;
+        for (size_t i = 0; i < placement->n_nodes; i++)
+                if (weights[i] > 0)
+                        sum += weights[i] * (moved_to < placement->n_nodes ? distance(placement, i, moved_to) : memory_distance(placement, domain, cell, i));
+        return sum;
+}
+
+/* placement->filled: the nodes with all that is on them, when the domain is as the layout says. */
+static void fill_nodes(struct placement *placement, const struct placed_domain *domain, const struct layout *layout) {
+        double *filled = placement->filled;
+        for (size_t node = 0; node < placement->n_nodes; node++)
+                filled[node] = placement->nodes[node].load;
+        for (size_t i = 0; i < domain->n_vcpus; i++) {
+                size_t to = layout->node_of[i];
+                if (to == NOT_YET)
+                        continue;
+                if (to != NO_NODE)
+                        filled[to] += 1;
+                else if (domain->vcpus[i].floats)
+                        float_count(placement, domain->vcpus[i].floats, 1);
+                else
+                        for (size_t node = 0; node < placement->n_nodes; node++)
+                                filled[node] += domain->shares[i * placement->n_nodes + node];
+        }
+        float_fill(placement, filled);
+        for (size_t i = 0; i < domain->n_vcpus; i++)
+                if (layout->node_of[i] == NO_NODE && domain->vcpus[i].floats)
+                        float_count(placement, domain->vcpus[i].floats, -1);
 }
 
 void layout_cost(struct placement *placement, const struct placed_domain *domain, struct layout *layout) {
@@ -85,17 +115,15 @@ void layout_cost(struct placement *placement, const struct placed_domain *domain
         for (size_t cell = 0; cell < domain->n_cells; cell++) {
                 const double *weights = placement->weights + cell * n_nodes;
                 cost += SAME_CELL_WEIGHT * distance_within(placement, weights);
-                if (domain->kib_known[cell])
-                        cost += distance_to_memory(placement, weights, domain->kib + cell * n_nodes, layout->memory_to[cell]);
+                cost += distance_to_memory(placement, domain, cell, weights, layout->memory_to[cell]);
         }
         /* from here on the first row is the whole domain's */
         for (size_t cell = 1; cell < domain->n_cells; cell++)
                 for (size_t node = 0; node < n_nodes; node++)
                         placement->weights[node] += placement->weights[cell * n_nodes + node];
-        for (size_t node = 0; node < n_nodes; node++) {
-                double weight = placement->weights[node];
-                cost += weight * domain->near[node] + node_cost(&placement->nodes[node], placement->loads[node] + weight);
-        }
+        fill_nodes(placement, domain, layout);
+        for (size_t node = 0; node < n_nodes; node++)
+                cost += placement->weights[node] * domain->near[node] + node_cost(&placement->nodes[node], placement->filled[node]);
         layout->cost = cost + OTHER_CELL_WEIGHT * distance_within(placement, placement->weights);
 }
 

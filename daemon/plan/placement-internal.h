@@ -16,6 +16,16 @@ struct placed_vcpu {
         size_t cell;
         int fixed;           /* the only usable CPU of them; -1: several */
         size_t node;         /* the only node of them; NO_NODE: several, or nobody knows */
+        uint64_t floats;     /* the nodes all of whose CPUs it may use, bit by place, when these are several and all that it may use; 0: it does not float */
+};
+
+/* Only as many nodes have a bit in a set of nodes that vCPUs float over; on a host with more of them nothing floats, and vCPUs weigh on all their nodes alike. */
+#define FLOATING_NODES_MAX 64
+
+/* vCPUs that float over the same nodes. */
+struct floating {
+        uint64_t nodes;
+        size_t n;
 };
 
 struct placed_domain {
@@ -37,7 +47,7 @@ struct placed_domain {
 struct placed_node {
         hwloc_bitmap_t usable; /* CPUs that may be given vCPUs */
         size_t n_cpus, n_cores; /* of them; physical cores */
-        double load;           /* vCPUs, of all domains */
+        double load;           /* vCPUs, of all domains, but for those that float */
         bool memory_known;
         uint64_t total_kib, free_kib; /* free: at the begin of the stage */
         uint64_t keep_kib; /* that nobody is given */
@@ -69,10 +79,13 @@ struct placement {
         size_t *order;     /* of domains: largest first */
         double *occupancy; /* of each CPU: vCPUs (or parts of them) that are bound to it or to few with it */
         double *core_occupancy; /* of each physical core, by topology_cpu.core */
+        struct floating *floating; /* in the order in which they are poured; room for as many as there are vCPUs */
+        size_t n_floating;
 
         /* scratch of one domain's turn */
         struct layout layouts[_LAYOUT_MAX];
-        double *loads;     /* of the nodes without that domain */
+        double *loads;     /* of the nodes without that domain, floating vCPUs poured in */
+        double *filled;    /* of the nodes with it, as it is being tried */
         double *weights;   /* n_nodes x most cells of a domain: vCPUs of each cell on each node */
         uint64_t *coming;  /* of each node */
         hwloc_bitmap_t common;
@@ -92,6 +105,8 @@ void picture_sum_up(struct placement *placement);
 void picture_vcpu_changed(struct placement *placement, struct placed_domain *domain, size_t vcpu);
 /* Takes the domain's part off (sign -1) or adds it to (+1) loads and occupancy. */
 void picture_count(struct placement *placement, const struct placed_domain *domain, int sign);
+/* Takes the domain out of the picture's sums, for its turn, and sets `loads`; picture_count() ends the turn. */
+void picture_begin_turn(struct placement *placement, const struct placed_domain *domain);
 /* Where the cell's memory is, as the model has it. */
 void picture_take_memory(const struct placement *placement, struct placed_domain *domain, size_t cell);
 /* Which nodes its memory may be on, as the model has it. 0 or -ENOMEM. */
@@ -104,19 +119,27 @@ struct placed_domain *placed_domain_of(const struct placement *placement, const 
 /* --- placement-cost.c */
 /* The cost of a node with `load` vCPUs on it, in CPUs lost. */
 double node_cost(const struct placed_node *node, double load);
-/* Fills layout->cost: of the domain in that layout, and of all nodes, on top of placement->loads. */
+/* The mean distance of the cell's memory from the node; 0: nobody knows where it is. */
+double memory_distance(const struct placement *placement, const struct placed_domain *domain, size_t cell, size_t node);
+/* Fills layout->cost: of the domain in that layout, and of all nodes with the others on them. Within the domain's turn. */
 void layout_cost(struct placement *placement, const struct placed_domain *domain, struct layout *layout);
 /* Share of accesses to remote memory; < 0: unknown. */
 double domain_remote_share(const struct placement *placement, const struct placed_domain *domain);
 
+/* --- placement-float.c */
+/* Counts a vCPU that floats over these nodes in (sign 1) or out (-1). */
+void float_count(struct placement *placement, uint64_t nodes, int sign);
+/* Adds all that float to the loads of the nodes. */
+void float_fill(const struct placement *placement, double *loads);
+
 /* --- placement-nodes.c */
 /* What a move of the domain must win, in CPUs. */
 double least_gain(const struct placement *placement, const struct placed_domain *domain);
-/* The best layout on nodes for the domain, into LAYOUT_BEST; `valid` false: there is none. The domain's own load is not in placement->loads. */
+/* The best layout on nodes for the domain, into LAYOUT_BEST; `valid` false: there is none. Within the domain's turn. */
 void choose_nodes(struct placement *placement, const struct placed_domain *domain);
 /* Says which memory moves in this layout, whose vCPUs are given; false: there is no room for it. */
 bool layout_move_memory(struct placement *placement, const struct placed_domain *domain, struct layout *layout, enum placement_memory memory);
-/* Gives the vCPUs of the cells with this very set of nodes each a node of it, neighbours together, so that the nodes are filled evenly. */
+/* Gives the vCPUs of the cells with this very set of nodes each a node of it, neighbours together: where CPUs are free, near the cell's memory, and otherwise evenly. */
 void spread_vcpus(struct placement *placement, const struct placed_domain *domain, struct layout *layout, hwloc_const_bitmap_t set);
 
 /* --- placement-cpus.c */

@@ -237,37 +237,42 @@ static void try_split(struct placement *placement, const struct placed_domain *d
 
 /* --- spread */
 
-/* The node of the set that would be emptiest with one vCPU more. */
-static size_t emptiest_node(const struct placement *placement, hwloc_const_bitmap_t set, const double *given) {
+/* The node of the set where one vCPU more of the cell costs least on top of placement->filled. One without a free CPU is taken only when none has one, however near the memory is. */
+static size_t cheapest_node(const struct placement *placement, const struct placed_domain *domain, size_t cell, hwloc_const_bitmap_t set) {
         size_t best = NO_NODE;
-        double best_share = 0;
+        double best_cost = 0;
+        bool best_free = false;
         unsigned node;
         hwloc_bitmap_foreach_begin(node, set) {
                 const struct placed_node *place = &placement->nodes[node];
-                if (place->n_cpus == 0)
+                double load = placement->filled[node];
+                bool free = load + 1 <= (double) place->n_cpus + PLACEMENT_EPSILON;
+                if (place->n_cpus == 0 || (best_free && !free))
                         continue;
-                double share = (placement->loads[node] + given[node] + 1) / (double) place->n_cpus;
-                if (best == NO_NODE || share < best_share - PLACEMENT_EPSILON) {
+                double cost = node_cost(place, load + 1) - node_cost(place, load) + memory_distance(placement, domain, cell, node);
+                if (best == NO_NODE || free != best_free || cost < best_cost - PLACEMENT_EPSILON) {
                         best = node;
-                        best_share = share;
+                        best_cost = cost;
+                        best_free = free;
                 }
         } hwloc_bitmap_foreach_end();
         return best;
 }
 
-void spread_vcpus(struct placement *placement, const struct placed_domain *domain, struct layout *layout, hwloc_const_bitmap_t set) {
+/* Neighbours together: the vCPUs of the cell, in their order, to the nodes in theirs. */
+static void spread_cell(struct placement *placement, const struct placed_domain *domain, struct layout *layout, size_t cell, hwloc_const_bitmap_t set) {
         double *given = placement->weights;
-        size_t n = 0, next = 0;
+        size_t next = 0;
         memset(given, 0, placement->n_nodes * sizeof *given);
         for (size_t i = 0; i < domain->n_vcpus; i++) {
-                size_t node = hwloc_bitmap_isequal(layout->sets[domain->vcpus[i].cell], set) ? emptiest_node(placement, set, given) : NO_NODE;
-                if (node != NO_NODE) {
-                        given[node] += 1;
-                        n++;
-                }
+                size_t node = domain->vcpus[i].cell == cell ? cheapest_node(placement, domain, cell, set) : NO_NODE;
+                if (node == NO_NODE)
+                        continue;
+                given[node] += 1;
+                placement->filled[node] += 1;
         }
-        for (size_t i = 0; n > 0 && i < domain->n_vcpus; i++) {
-                if (!hwloc_bitmap_isequal(layout->sets[domain->vcpus[i].cell], set))
+        for (size_t i = 0; i < domain->n_vcpus; i++) {
+                if (domain->vcpus[i].cell != cell)
                         continue;
                 while (next < placement->n_nodes && given[next] < 1)
                         next++;
@@ -278,23 +283,43 @@ void spread_vcpus(struct placement *placement, const struct placed_domain *domai
         }
 }
 
-/* The node that is nearest to those of the set; of equals the emptier one. */
-static size_t nearest_node(const struct placement *placement, hwloc_const_bitmap_t set) {
+void spread_vcpus(struct placement *placement, const struct placed_domain *domain, struct layout *layout, hwloc_const_bitmap_t set) {
+        memcpy(placement->filled, placement->loads, placement->n_nodes * sizeof *placement->filled);
+        for (size_t cell = 0; cell < domain->n_cells; cell++)
+                if (hwloc_bitmap_isequal(layout->sets[cell], set))
+                        spread_cell(placement, domain, layout, cell, set);
+}
+
+/* How good a node is beside those of a set. */
+struct neighbour {
+        double distance, share; /* share: of its CPUs that are taken */
+        uint64_t kib;           /* of the domain's memory */
+};
+
+/* The nearer one; of equals the one with more of the domain's memory, then the emptier one. */
+static bool is_better_neighbour(const struct neighbour *a, const struct neighbour *b) {
+        if (a->distance < b->distance - PLACEMENT_EPSILON || a->distance > b->distance + PLACEMENT_EPSILON)
+                return a->distance < b->distance;
+        return a->kib != b->kib ? a->kib > b->kib : a->share < b->share - PLACEMENT_EPSILON;
+}
+
+static size_t nearest_node(const struct placement *placement, const struct placed_domain *domain, hwloc_const_bitmap_t set) {
         size_t best = NO_NODE;
-        double best_distance = 0, best_share = 0;
+        struct neighbour nearest = { 0 };
         for (size_t node = 0; node < placement->n_nodes; node++) {
                 const struct placed_node *place = &placement->nodes[node];
                 if (hwloc_bitmap_isset(set, (unsigned) node) || place->n_cpus == 0)
                         continue;
-                double sum = 0, share = placement->loads[node] / (double) place->n_cpus;
+                struct neighbour neighbour = { .share = placement->loads[node] / (double) place->n_cpus };
                 unsigned other;
                 hwloc_bitmap_foreach_begin(other, set) {
-                        sum += distance(placement, node, other);
+                        neighbour.distance += distance(placement, node, other);
                 } hwloc_bitmap_foreach_end();
-                if (best == NO_NODE || sum < best_distance - PLACEMENT_EPSILON || (sum < best_distance + PLACEMENT_EPSILON && share < best_share - PLACEMENT_EPSILON)) {
+                for (size_t cell = 0; cell < domain->n_cells; cell++)
+                        neighbour.kib += domain->kib_known[cell] ? domain->kib[cell * placement->n_nodes + node] : 0;
+                if (best == NO_NODE || is_better_neighbour(&neighbour, &nearest)) {
                         best = node;
-                        best_distance = sum;
-                        best_share = share;
+                        nearest = neighbour;
                 }
         }
         return best;
@@ -309,7 +334,7 @@ static void try_spread_from(struct placement *placement, const struct placed_dom
         try->shape = PLACEMENT_SPREAD;
         hwloc_bitmap_zero(set);
         sum.memory_known = true;
-        for (size_t node = seed; node != NO_NODE; node = nearest_node(placement, set)) {
+        for (size_t node = seed; node != NO_NODE; node = nearest_node(placement, domain, set)) {
                 (void) hwloc_bitmap_set(set, (unsigned) node);
                 sum.n_cpus += placement->nodes[node].n_cpus;
                 sum.total_kib += placement->nodes[node].total_kib;

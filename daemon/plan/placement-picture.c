@@ -141,6 +141,25 @@ static size_t count_cpus(const struct placement *placement, hwloc_const_bitmap_t
         return total;
 }
 
+/* A vCPU that may use all CPUs of its nodes weighs on all alike: that is no reason to prefer one. */
+static bool is_free_on_its_nodes(const struct placement *placement, hwloc_const_bitmap_t cpus, const double *shares) {
+        if (!cpus || hwloc_bitmap_isincluded(placement->usable, cpus))
+                return true;
+        for (size_t i = 0; i < placement->n_nodes; i++)
+                if (shares[i] > 0 && !hwloc_bitmap_isincluded(placement->nodes[i].usable, cpus))
+                        return false;
+        return true;
+}
+
+/* placed_vcpu.floats */
+static uint64_t nodes_to_float_over(const struct placement *placement, hwloc_const_bitmap_t cpus, const double *shares) {
+        uint64_t nodes = 0;
+        for (size_t i = 0; i < placement->n_nodes; i++)
+                if (shares[i] > 0)
+                        nodes |= (uint64_t) 1 << i;
+        return (nodes & (nodes - 1)) != 0 && is_free_on_its_nodes(placement, cpus, shares) ? nodes : 0;
+}
+
 void picture_vcpu_changed(struct placement *placement, struct placed_domain *domain, size_t index) {
         struct placed_vcpu *vcpu = &domain->vcpus[index];
         double *shares = domain->shares + index * placement->n_nodes;
@@ -152,6 +171,7 @@ void picture_vcpu_changed(struct placement *placement, struct placed_domain *dom
         bool lost = vcpu->cpus && !hwloc_bitmap_intersects(vcpu->cpus, placement->usable);
         hwloc_const_bitmap_t set = vcpu->cpus && (!lost || hwloc_bitmap_last(vcpu->cpus) >= 0) ? vcpu->cpus : placement->usable;
         size_t total = count_cpus(placement, set, lost, shares);
+        vcpu->floats = lost || placement->n_nodes > FLOATING_NODES_MAX ? 0 : nodes_to_float_over(placement, vcpu->cpus, shares);
         for (size_t node = 0; node < placement->n_nodes; node++)
                 if (shares[node] > 0)
                         vcpu->node = shares[node] >= (double) total ? node : NO_NODE;
@@ -281,16 +301,6 @@ static void take_units(struct placement *placement) {
 
 /* --- sums */
 
-/* A vCPU that may use all CPUs of its nodes weighs on all alike: that is no reason to prefer one. */
-static bool is_free_on_its_nodes(const struct placement *placement, const struct placed_vcpu *vcpu, const double *shares) {
-        if (!vcpu->cpus || hwloc_bitmap_isincluded(placement->usable, vcpu->cpus))
-                return true;
-        for (size_t i = 0; i < placement->n_nodes; i++)
-                if (shares[i] > 0 && !hwloc_bitmap_isincluded(placement->nodes[i].usable, vcpu->cpus))
-                        return false;
-        return true;
-}
-
 static void count_cpu(struct placement *placement, unsigned cpu, double part) {
         int core = placement->host->cpus[cpu].topology->core;
         placement->occupancy[cpu] += part;
@@ -302,13 +312,17 @@ void picture_count(struct placement *placement, const struct placed_domain *doma
         for (size_t i = 0; domain->loads && i < domain->n_vcpus; i++) {
                 const struct placed_vcpu *vcpu = &domain->vcpus[i];
                 const double *shares = domain->shares + i * placement->n_nodes;
+                if (vcpu->floats) {
+                        float_count(placement, vcpu->floats, sign);
+                        continue;
+                }
                 for (size_t node = 0; node < placement->n_nodes; node++)
                         placement->nodes[node].load += sign * shares[node];
                 if (vcpu->fixed >= 0) {
                         count_cpu(placement, (unsigned) vcpu->fixed, sign);
                         continue;
                 }
-                if (is_free_on_its_nodes(placement, vcpu, shares))
+                if (is_free_on_its_nodes(placement, vcpu->cpus, shares))
                         continue;
                 size_t n = 0;
                 unsigned cpu;
@@ -322,12 +336,20 @@ void picture_count(struct placement *placement, const struct placed_domain *doma
         }
 }
 
+void picture_begin_turn(struct placement *placement, const struct placed_domain *domain) {
+        picture_count(placement, domain, -1);
+        for (size_t node = 0; node < placement->n_nodes; node++)
+                placement->loads[node] = placement->nodes[node].load;
+        float_fill(placement, placement->loads);
+}
+
 void picture_sum_up(struct placement *placement) {
         const struct host *host = placement->host;
         memset(placement->occupancy, 0, host->n_cpus * sizeof *placement->occupancy);
         memset(placement->core_occupancy, 0, host->n_cpus * sizeof *placement->core_occupancy);
         for (size_t i = 0; i < placement->n_nodes; i++)
                 placement->nodes[i].load = 0;
+        placement->n_floating = 0;
         /* threads of guests that nobody told to be vCPUs */
         for (size_t i = 0; i < host->n_cpus; i++)
                 if (host->cpus[i].n_pinned > 0)
@@ -415,6 +437,7 @@ static int allocate(struct placement *placement) {
         placement->nodes = calloc(n_nodes, sizeof *placement->nodes);
         placement->distances = calloc(n_nodes * n_nodes, sizeof *placement->distances);
         placement->loads = calloc(n_nodes, sizeof *placement->loads);
+        placement->filled = calloc(n_nodes, sizeof *placement->filled);
         placement->coming = calloc(n_nodes, sizeof *placement->coming);
         placement->usable = hwloc_bitmap_alloc();
         placement->ignored = hwloc_bitmap_alloc();
@@ -424,7 +447,7 @@ static int allocate(struct placement *placement) {
         placement->occupancy = calloc(host->n_cpus, sizeof *placement->occupancy);
         placement->core_occupancy = calloc(host->n_cpus, sizeof *placement->core_occupancy);
         placement->own = calloc(host->n_cpus, sizeof *placement->own);
-        if (!placement->nodes || !placement->distances || !placement->loads || !placement->coming || !placement->usable || !placement->ignored || !placement->common || !placement->domains ||
+        if (!placement->nodes || !placement->distances || !placement->loads || !placement->filled || !placement->coming || !placement->usable || !placement->ignored || !placement->common || !placement->domains ||
             !placement->order || !placement->occupancy || !placement->core_occupancy || !placement->own)
                 return -ENOMEM;
         for (size_t i = 0; i < n_nodes; i++)
@@ -436,7 +459,11 @@ static int allocate(struct placement *placement) {
 static int allocate_scratch(struct placement *placement) {
         placement->weights = calloc(placement->max_cells * placement->n_nodes, sizeof *placement->weights);
         placement->cells = calloc(placement->max_cells, sizeof *placement->cells);
-        if (!placement->weights || !placement->cells)
+        size_t n_vcpus = 1; /* one more, that nothing is allocated without a size */
+        for (size_t i = 0; i < placement->n_domains; i++)
+                n_vcpus += placement->domains[i].n_vcpus;
+        placement->floating = calloc(n_vcpus, sizeof *placement->floating);
+        if (!placement->weights || !placement->cells || !placement->floating)
                 return -ENOMEM;
         for (int i = 0; i < _LAYOUT_MAX; i++) {
                 int r = make_layout(placement, &placement->layouts[i]);
@@ -509,6 +536,8 @@ struct placement *placement_free(struct placement *placement) {
         free(placement->occupancy);
         free(placement->core_occupancy);
         free(placement->loads);
+        free(placement->filled);
+        free(placement->floating);
         free(placement->weights);
         free(placement->coming);
         free(placement->own);

@@ -222,16 +222,9 @@ static int carry_out(struct placement *placement, struct placed_domain *domain, 
         return r;
 }
 
-/* Takes the domain out of the picture's sums, for its turn. */
-static void begin_turn(struct placement *placement, const struct placed_domain *domain) {
-        picture_count(placement, domain, -1);
-        for (size_t node = 0; node < placement->n_nodes; node++)
-                placement->loads[node] = placement->nodes[node].load;
-}
-
 static int place_domain(struct placement *placement, struct placed_domain *domain, struct placement_proposal *proposal) {
         struct layout *now = &placement->layouts[LAYOUT_NOW], *best = &placement->layouts[LAYOUT_BEST];
-        begin_turn(placement, domain);
+        picture_begin_turn(placement, domain);
         layout_set_now(placement, domain, now);
         choose_nodes(placement, domain);
         double gain = 0;
@@ -359,7 +352,7 @@ int placement_expand(struct placement *placement, const struct domain *domain, c
         if (rule)
                 return refuse(ret_rule, rule, -EPERM);
         _cleanup_(placement_proposal_done) struct placement_proposal proposal = { .stage = 1 };
-        begin_turn(placement, placed);
+        picture_begin_turn(placement, placed);
         int r = take_request(placement, placed, request, ret_rule, ret_text, size);
         if (r == 0)
                 r = carry_out(placement, placed, &placement->layouts[LAYOUT_BEST], request->pin, request->emulator, &proposal);
@@ -417,14 +410,21 @@ bool placement_cpu_is_usable(const struct placement *placement, unsigned cpu) {
 
 /* --- how good it is */
 
+void placement_node_loads(const struct placement *placement, double *ret) {
+        for (size_t i = 0; i < placement->n_nodes; i++)
+                ret[i] = placement->nodes[i].load;
+        float_fill(placement, ret);
+}
+
 static void measure_nodes(const struct placement *placement, struct placement_quality *ret) {
         double sum = 0, squares = 0;
         size_t n = 0;
+        placement_node_loads(placement, placement->filled);
         for (size_t i = 0; i < placement->n_nodes; i++) {
                 const struct placed_node *node = &placement->nodes[i];
                 if (node->n_cpus == 0)
                         continue;
-                double share = node->load / (double) node->n_cpus;
+                double share = placement->filled[i] / (double) node->n_cpus;
                 ret->worst_node = share > ret->worst_node ? share : ret->worst_node;
                 sum += share;
                 squares += share * share;

@@ -2,7 +2,9 @@
 /*
  * Where the virtual CPUs and the memory of domains should be. Pure functions over a snapshot of the model: no I/O, no memory between two runs; same snapshot, same rules, same answer.
  *
- * Level 1 chooses nodes: a domain that fits a node goes whole onto one; a larger one is split, guest cell by guest cell; a larger one with one cell is spread over as few nodes as hold it.
+ * Level 1 chooses nodes: a domain that fits a node goes whole onto one; a larger one is split, guest cell by guest cell; a larger one with one cell is spread over as few nodes as hold it, near
+ * ones and those with its memory first, with more vCPUs where more of that is, as long as CPUs are free there. Its memory stays where it is: it cannot move to several nodes.
+ * vCPUs that may use all CPUs of several nodes keep nobody from them: they are taken to be where CPUs are free, to where the kernel's scheduler moves them.
  * Level 2 chooses CPUs on these nodes. What both minimise is a cost, in CPUs lost: memory that is remote to the vCPUs that use it, vCPUs of a domain far from each other, from the domain's
  * hardware and from the I/O cores that serve it, and more vCPUs on a node than it has physical cores or CPUs. A domain moves when that wins at least `min_gain` for each of its vCPUs, after
  * the price of the pages that have to move; so a run over what a run planned plans nothing.
@@ -142,6 +144,8 @@ struct placement_quality {
         double node_deviation; /* standard deviation of that over the nodes */
         size_t n_stacked;     /* vCPUs that share their only CPU with another while one of their node is free */
 };
+/* vCPUs on each node, by its place; those that may use all CPUs of several nodes are where CPUs are free, as the kernel's scheduler has it. */
+void placement_node_loads(const struct placement *placement, double *ret);
 void placement_measure(const struct placement *placement, struct placement_quality *ret);
 
 #endif

@@ -230,6 +230,116 @@ static void overcommit_is_spread_evenly_over_equal_nodes(void **state) {
         }
 }
 
+/* All nodes are as far from each other, some three times as far as usual. */
+static void draw_distance(struct host *host, struct draw *draw) {
+        size_t n = host->n_nodes;
+        uint8_t far = placement_draw(draw, 2) ? 20 : 40;
+        host->topology->n_distances = n;
+        host->topology->distances = malloc(n * n);
+        assert_non_null(host->topology->distances);
+        for (size_t i = 0; i < n * n; i++)
+                host->topology->distances[i] = i / n == i % n ? 10 : far;
+}
+
+/* Nodes alike, all at the same distance, and one domain with memory anywhere, larger than a node, that may run anywhere. */
+static struct host *draw_large(struct draw *draw, struct domain **ret) {
+        size_t n_nodes = 2 + placement_draw(draw, 4);
+        struct host *host = placement_host(n_nodes, 2 + placement_draw(draw, 5), 1 + placement_draw(draw, 2));
+        size_t per_node = host->n_cpus / n_nodes;
+        struct domain *domain = placement_domain(host, "large", per_node + 1 + placement_draw(draw, (unsigned) (host->n_cpus - per_node)), NULL, 8u << 20);
+        draw_distance(host, draw);
+        placement_cell_memory(host, domain, 0, 0);
+        for (size_t i = 0; i < n_nodes; i++) {
+                placement_host_memory(host, i, 64u << 20, 32u << 20);
+                domain->cells[0].kib_of_node[i] = (uint64_t) placement_draw(draw, 4) << 20;
+        }
+        *ret = domain;
+        return host;
+}
+
+static void carry_out_all(struct host *host, const struct placement_rules *rules, struct placement_plan *ret) {
+        struct placement *placement;
+        assert_int_equal(placement_new(&placement, host, rules), 0);
+        assert_int_equal(placement_run(placement, PLACEMENT_STAGES_MAX, ret), 0);
+        for (size_t i = 0; i < ret->n_proposals; i++)
+                placement_apply(host, &ret->proposals[i]);
+        placement_free(placement);
+}
+
+static const char *check_spread(const struct host *host, const struct domain *domain, const struct placement_proposal *proposal) {
+        size_t per_node = host->n_cpus / host->n_nodes, count[8] = { 0 };
+        hwloc_const_bitmap_t set = proposal->nodes[0];
+        for (size_t i = 0; i < domain->n_vcpus; i++)
+                count[(size_t) hwloc_bitmap_first(domain->vcpus[i].cpus) / per_node]++;
+        if (proposal->shape != PLACEMENT_SPREAD || (size_t) hwloc_bitmap_weight(set) != (domain->n_vcpus + per_node - 1) / per_node)
+                return "not spread over as few nodes as hold it";
+        for (size_t a = 0; a < host->n_nodes; a++) {
+                if (count[a] > per_node)
+                        return "more vCPUs than CPUs, while there are free ones";
+                for (size_t b = 0; b < host->n_nodes; b++)
+                        if (hwloc_bitmap_isset(set, (unsigned) a) && hwloc_bitmap_isset(set, (unsigned) b) && count[a] < count[b] &&
+                            domain->cells[0].kib_of_node[a] > domain->cells[0].kib_of_node[b])
+                                return "more vCPUs where less of the memory is";
+        }
+        return NULL;
+}
+
+static void what_is_larger_than_a_node_is_spread_over_few_and_as_its_memory_is(void **state) {
+        unsigned long n_spread = 0;
+        (void) state;
+        for (unsigned long round = 0; round < rounds; round++) {
+                struct placement_world world = { 0 };
+                struct draw draw = { seed * 1000003u + round };
+                struct placement_plan plan;
+                struct domain *domain;
+                world.host = draw_large(&draw, &domain);
+                placement_rules_init(&world.rules);
+                world.rules.pin = placement_draw(&draw, 2) ? PLACEMENT_PIN_CPU : PLACEMENT_PIN_NODE;
+                carry_out_all(world.host, &world.rules, &plan);
+                const char *broken = plan.n_proposals > 1 ? "planned twice" : plan.n_proposals > 0 ? check_spread(world.host, domain, &plan.proposals[0]) : NULL;
+                if (broken)
+                        fail_round(round, broken, &world, &plan);
+                n_spread += plan.n_proposals;
+                placement_plan_done(&plan);
+                placement_host_free(world.host);
+        }
+        printf("# %lu of %lu large domains spread\n", n_spread, rounds);
+        assert_true(n_spread > rounds / 4);
+}
+
+/* A small domain for which there are as many CPUs as it needs, though on several nodes, gets them on one: the large one, which may run on all, makes room. */
+static void what_may_run_anywhere_keeps_no_small_domain_from_a_node(void **state) {
+        (void) state;
+        for (unsigned long round = 0; round < rounds; round++) {
+                struct draw draw = { seed * 1000003u + round };
+                struct placement_world world = { .host = placement_host(2 + placement_draw(&draw, 4), 2 + placement_draw(&draw, 5), 1 + placement_draw(&draw, 2)) };
+                struct placement_plan plan;
+                struct host *host = world.host;
+                unsigned per_node = (unsigned) (host->n_cpus / host->n_nodes), n = 1 + placement_draw(&draw, per_node - 1);
+                struct domain *domains[] = { placement_domain(host, "large", host->n_cpus - n, NULL, host->n_nodes << 22), placement_domain(host, "small", n, NULL, host->n_nodes << 20) };
+                for (size_t i = 0; i < host->n_nodes; i++)
+                        placement_host_memory(host, i, 64u << 20, 32u << 20);
+                for (size_t i = 0; i < 2; i++) {
+                        placement_cell_memory(host, domains[i], 0, 0);
+                        for (size_t node = 0; node < host->n_nodes; node++)
+                                domains[i]->cells[0].kib_of_node[node] = domains[i]->pub.memory_kib / host->n_nodes;
+                }
+                placement_rules_init(&world.rules);
+                carry_out_all(host, &world.rules, &plan);
+                if (plan.n_proposals < 1 || plan.proposals[0].domain != domains[1] || plan.proposals[0].shape != PLACEMENT_WHOLE || plan.proposals[0].remote_after > 1e-9)
+                        fail_round(round, "the small domain is not placed first, whole and with its memory", &world, &plan);
+                struct placement *placement;
+                struct placement_quality quality;
+                assert_int_equal(placement_new(&placement, host, &world.rules), 0);
+                placement_measure(placement, &quality);
+                if (quality.worst_node > 1 + 1e-9)
+                        fail_round(round, "more vCPUs than CPUs on a node, while there are free ones on another", &world, &plan);
+                placement_free(placement);
+                placement_plan_done(&plan);
+                placement_host_free(host);
+        }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(no_promise_is_broken_by_any_plan),
@@ -237,6 +347,8 @@ int main(void) {
                 cmocka_unit_test(what_moves_is_left_alone_and_its_room_is_kept),
                 cmocka_unit_test(the_planner_that_is_told_the_nodes_finds_the_same_cpus),
                 cmocka_unit_test(overcommit_is_spread_evenly_over_equal_nodes),
+                cmocka_unit_test(what_is_larger_than_a_node_is_spread_over_few_and_as_its_memory_is),
+                cmocka_unit_test(what_may_run_anywhere_keeps_no_small_domain_from_a_node),
         };
         seed = number_from_environment("IOCORE_SEED", (unsigned long) time(NULL));
         rounds = number_from_environment("IOCORE_ROUNDS", ROUNDS);

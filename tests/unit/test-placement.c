@@ -214,6 +214,52 @@ static void a_large_domain_of_one_cell_is_spread_over_near_nodes(void **state) {
         finish(&fixture);
 }
 
+/* Memory of the cell on each node, in GiB. */
+static void set_memory(const struct fixture *fixture, struct domain *domain, const unsigned *gib) {
+        placement_cell_memory(fixture->host, domain, 0, 0);
+        for (size_t i = 0; i < fixture->host->n_nodes; i++)
+                domain->cells[0].kib_of_node[i] = gib[i] * GIB;
+}
+
+static void a_large_domain_of_one_cell_is_spread_over_the_nodes_with_its_memory_and_has_more_vcpus_where_more_of_it_is(void **state) {
+        static const unsigned gib[] = { 0, 20, 0, 60 };
+        struct fixture fixture;
+        (void) state;
+        start(&fixture, 4, 8, 1);
+        struct domain *domain = placement_domain(fixture.host, "vm", 12, "0-31", 80 * GIB);
+        set_memory(&fixture, domain, gib);
+        assert_int_equal(plan(&fixture), 1);
+        assert_int_equal(fixture.plan.proposals[0].shape, PLACEMENT_SPREAD);
+        assert_nodes(&fixture.plan.proposals[0], 0, "1,3");
+        apply(&fixture);
+        for (size_t i = 0; i < 12; i++)
+                assert_cpus(&fixture, "vm", i, i < 4 ? "8-15" : "24-31");
+        assert_int_equal(plan(&fixture), 0);
+        finish(&fixture);
+}
+
+/* What may run on all CPUs is moved out of the way by the kernel, so it keeps nobody from a node of its own; and it is not bound around those that are not placed yet. */
+static void a_large_domain_that_is_bound_to_no_node_leaves_room_for_small_ones(void **state) {
+        static const unsigned large[] = { 40, 40 }, small[] = { 4, 4 };
+        struct fixture fixture;
+        (void) state;
+        start(&fixture, 2, 8, 1);
+        for (size_t i = 0; i < 2; i++)
+                placement_host_memory(fixture.host, i, 64 * GIB, 16 * GIB);
+        set_memory(&fixture, placement_domain(fixture.host, "large", 12, "0-15", 80 * GIB), large);
+        set_memory(&fixture, placement_domain(fixture.host, "placed", 2, "0-7", 8 * GIB), small);
+        set_memory(&fixture, placement_domain(fixture.host, "new", 2, "0-15", 8 * GIB), small);
+        assert_int_equal(plan(&fixture), 2);
+        for (size_t i = 0; i < 2; i++) {
+                assert_int_equal(fixture.plan.proposals[i].shape, PLACEMENT_WHOLE);
+                assert_string_not_equal(fixture.plan.proposals[i].domain->pub.id, "large");
+        }
+        apply(&fixture);
+        struct placement_quality quality = measure(&fixture);
+        assert_true(quality.remote_share < 12 * 0.5 / 16 + 0.001 && quality.worst_node < 1.001);
+        finish(&fixture);
+}
+
 static void vcpus_prefer_free_physical_cores(void **state) {
         struct fixture fixture;
         (void) state;
@@ -377,6 +423,8 @@ int main(void) {
                 cmocka_unit_test(cells_of_a_large_domain_go_each_to_the_node_of_its_memory),
                 cmocka_unit_test(the_memory_of_cells_moves_where_it_can_be_told_apart),
                 cmocka_unit_test(a_large_domain_of_one_cell_is_spread_over_near_nodes),
+                cmocka_unit_test(a_large_domain_of_one_cell_is_spread_over_the_nodes_with_its_memory_and_has_more_vcpus_where_more_of_it_is),
+                cmocka_unit_test(a_large_domain_that_is_bound_to_no_node_leaves_room_for_small_ones),
                 cmocka_unit_test(vcpus_prefer_free_physical_cores),
                 cmocka_unit_test(a_vcpu_that_is_well_off_keeps_its_cpu),
                 cmocka_unit_test(vcpus_of_one_domain_do_not_share_a_cpu_with_each_other_rather_than_with_others),
