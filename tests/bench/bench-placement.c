@@ -3,8 +3,15 @@
  * The same virtual machines placed by nobody, by numad's advice and by iocored: remote memory and balance of CPUs. numad (-w, what libvirt asks it for placement='auto') reads /sys and /proc:
  * in a mount namespace of its own it is shown hosts that exist only as files. Needs root and numad; each advice takes it two seconds.
  *
- * numad advises once, when a machine starts; that advice is kept, as libvirt keeps it. numad as a daemon, which moves what runs, is not compared. All vCPUs are taken to be busy. Of nodes that
- * are alike numad's advice takes now one, now the other, so its rows differ from run to run.
+ * numad advises once, when a machine starts; that advice is kept, as libvirt keeps it. numad as a daemon, which moves what runs, is not compared. Of nodes that are alike numad's advice takes
+ * now one, now the other, and where a machine just fits a node's free CPU time, a second look that comes a little late finds too little of it: its rows differ from run to run.
+ *
+ * All vCPUs are taken to be busy, and to use all of their machine's memory alike. In the table one that may use several nodes is where CPUs are
+ * free, as the kernel's scheduler has it: counted in equal parts on its nodes, it would make nodes over-committed that are not. Memory is where a machine may run when it starts: numad's advice
+ * comes before that, iocored moves what runs, so for iocored it begins on all nodes.
+ *
+ * Of a machine larger than a node some accesses are remote whatever is done; of one with one guest cell iocored moves no memory, so what it began with stays. What these machines have of the
+ * remote accesses is a column of its own.
  */
 #include <errno.h>
 #include <sched.h>
@@ -13,6 +20,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,6 +50,8 @@ static const struct scenario scenarios[] = {
         { "coming and going, four nodes", 4, 8, 64,
           { { 8, 40, 1 }, { 8, 40, 2 }, { 8, 40, 3 }, { 8, 40, 4 }, { 4, 20, 5 }, { 4, 20, 6 }, { 0, 0, 1 }, { 0, 0, 3 }, { 8, 48, 7 }, { 0, 0, 2 }, { 4, 16, 8 }, { 4, 16, 9 } } },
         { "one larger than a node", 2, 8, 64, { { 12, 80, 1 }, { 2, 8, 2 }, { 2, 8, 3 } } },
+        { "one larger than a node, one for what is left", 2, 8, 64, { { 12, 80, 1 }, { 4, 16, 2 } } },
+        { "one larger than a node, four nodes", 4, 8, 64, { { 12, 80, 1 }, { 8, 40, 2 }, { 4, 16, 3 }, { 4, 16, 4 } } },
 };
 
 static void fail(const char *what) {
@@ -108,7 +118,6 @@ static void show_nodes(const char *root, const struct host *host) {
         }
 }
 
-/* How busy each CPU is: vCPUs share those that they may use. */
 static void cpu_loads(const struct host *host, double *loads) {
         memset(loads, 0, host->n_cpus * sizeof *loads);
         for (size_t i = 0; i < host->n_domains; i++)
@@ -177,6 +186,20 @@ static void ask_in_child(const char *root, unsigned vcpus, unsigned gib, int ans
         fail("numad");
 }
 
+/* After its first look numad sleeps; on a busy machine it comes to that late. If it does not within ten seconds, whatever it then sees is its answer. */
+static void wait_for_sleep(pid_t child) {
+        char path[64], text[64] = "";
+        snprintf(path, sizeof path, "/proc/%d/syscall", (int) child);
+        for (int i = 0; i < 500 && strtol(text, NULL, 10) != SYS_clock_nanosleep; i++) {
+                usleep(20000);
+                FILE *file = fopen(path, "re");
+                if (!file || !fgets(text, sizeof text, file))
+                        text[0] = '\0';
+                if (file)
+                        (void) fclose(file);
+        }
+}
+
 static hwloc_bitmap_t ask_numad(const char *root, const struct host *host, unsigned vcpus, unsigned gib) {
         hwloc_bitmap_t nodes = NULL;
         char line[256] = "";
@@ -190,8 +213,8 @@ static hwloc_bitmap_t ask_numad(const char *root, const struct host *host, unsig
         if (child == 0)
                 ask_in_child(root, vcpus, gib, ends[1]);
         close(ends[1]);
-        /* between its two looks time passes on the host that it is shown; when exactly does not matter */
-        usleep(NUMAD_SECONDS * 500000);
+        /* between its two looks time passes on the host that it is shown */
+        wait_for_sleep(child);
         show_stat(root, host, NUMAD_SECONDS);
         FILE *file = fdopen(ends[0], "r");
         if (!file || !fgets(line, sizeof line, file))
@@ -265,6 +288,26 @@ static double place(struct host *host) {
         return gib;
 }
 
+/* Share of remote accesses of the machines with more vCPUs or memory than a node; < 0: there are none. */
+static double remote_of_larger(const struct host *host) {
+        size_t per_node = (size_t) hwloc_bitmap_weight(host->topology->nodes[0].cpus);
+        double remote = 0, n = 0;
+        for (size_t i = 0; i < host->n_domains; i++) {
+                const struct domain *domain = host->domains[i];
+                if (domain->n_vcpus <= per_node && domain->pub.memory_kib <= host->nodes[0].memory_kib)
+                        continue;
+                for (size_t vcpu = 0; vcpu < domain->n_vcpus; vcpu++, n++) {
+                        unsigned cpu;
+                        hwloc_const_bitmap_t cpus = domain->vcpus[vcpu].cpus;
+                        hwloc_bitmap_foreach_begin(cpu, cpus) {
+                                uint64_t local = domain->cells[0].kib_of_node[host->topology->cpus[cpu].node];
+                                remote += (1 - (double) local / (double) domain->pub.memory_kib) / hwloc_bitmap_weight(cpus);
+                        } hwloc_bitmap_foreach_end();
+                }
+        }
+        return n > 0 ? remote / n : -1;
+}
+
 enum strategy { NOBODY, NUMAD, IOCORED, N_STRATEGIES };
 
 static void run(const struct scenario *scenario, enum strategy strategy, const char *root) {
@@ -295,8 +338,12 @@ static void run(const struct scenario *scenario, enum strategy strategy, const c
         if (placement_new(&placement, host, &rules) < 0)
                 exit(1);
         placement_measure(placement, &quality);
-        printf("{\"machines\": \"%s\", \"placed_by\": \"%s\", \"remote_memory_percent\": %.0f, \"vcpus_per_cpu_of_fullest_node\": %.2f, \"deviation_of_nodes\": %.2f, \"gib_moved\": %.0f}\n",
+        double larger = remote_of_larger(host);
+        printf("{\"machines\": \"%s\", \"placed_by\": \"%s\", \"remote_memory_percent\": %.0f, \"vcpus_per_cpu_of_fullest_node\": %.2f, \"deviation_of_nodes\": %.2f, \"gib_moved\": %.0f",
                scenario->name, names[strategy], 100 * quality.remote_share, quality.worst_node, quality.node_deviation, moved);
+        if (larger >= 0)
+                printf(", \"remote_percent_of_larger_than_a_node\": %.0f", 100 * larger);
+        printf("}\n");
         fflush(stdout);
         placement_free(placement);
         placement_host_free(host);
