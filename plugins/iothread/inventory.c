@@ -180,6 +180,7 @@ static void take(void *userdata, const struct iocore_domain *domain, const struc
                 return;
         }
         memcpy(entry->knob, iothread->knob, sizeof entry->knob);
+        entry->by_hand = iothread->by_hand;
         entry->unit->owner = domain->pid;
         memcpy(entry->unit->domain, domain->id, sizeof entry->unit->domain);
         entry->unit->node = node_of(state, domain, entry->home ? entry->home : entry->cpus);

@@ -19,6 +19,7 @@ struct iothread_entry {
         char knob[IOCORE_NAME_MAX];
         char *cpus;        /* that it may use now, as was told; "" unknown */
         int only;          /* the one CPU of `cpus`; IOCORE_CPU_ANY when it has more */
+        bool by_hand;      /* `cpus` are what its owner gave it */
         char *home;        /* what it had before it was placed; NULL: it was not */
         int place;         /* the I/O core where it should be; IOCORE_CPU_ANY: none */
         bool returning;    /* it should be at home, and is not yet */

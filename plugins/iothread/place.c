@@ -76,7 +76,7 @@ static int place_get(void *userdata, const char *object, char *ret_value, size_t
         return iothread_place(userdata, entry->unit, entry->unit->manual ? IOCORE_CPU_ANY : entry->worker->cpu, ret_value, size);
 }
 
-/* Where it is to go back to when nobody saw what it had: an earlier iocored may have put it here. */
+/* Where one goes back to that has one CPU, and not by its owner's hand: an earlier iocored may have put it here. */
 static char *all_cpus(const struct iothread_state *state) {
         char list[IOCORE_VALUE_MAX];
         struct affinity_mask mask = { 0 };
@@ -101,7 +101,7 @@ static int place_set(void *userdata, const char *object, const char *value, char
         if (entry->unit->manual)
                 return home ? place_get(state, object, ret_value, size) : -EBUSY;
         if (!entry->home)
-                entry->home = entry->only != IOCORE_CPU_ANY ? all_cpus(state) : strdup(entry->cpus);
+                entry->home = entry->only != IOCORE_CPU_ANY && !entry->by_hand ? all_cpus(state) : strdup(entry->cpus);
         if (!entry->home)
                 return -ENOMEM;
         entry->place = home ? IOCORE_CPU_ANY : (int) cpu;

@@ -178,6 +178,18 @@ static void one_that_an_earlier_iocored_left_on_a_core_goes_home_to_all_CPUs(voi
         assert_string_equal(wanted(world), "iothread.cpus " KNOB " 0-7");
 }
 
+static void one_that_its_owner_pinned_to_a_CPU_goes_home_to_that(void **state) {
+        struct world *world = *state;
+        tell(world, "1", true);
+        world->domain->wish = IOCORE_WISH_AUTO;
+        (void) iocore_plugin.announced(world->plugin);
+        assert_int_equal(place(world, "3"), 0);
+        tell(world, "3", true);
+        (void) iocore_plugin.announced(world->plugin);
+        assert_int_equal(place(world, "home"), 0);
+        assert_string_equal(wanted(world), "iothread.cpus " KNOB " 1");
+}
+
 static void hands_and_owners_are_left_alone(void **state) {
         struct world *world = *state;
         struct iocore_unit *unit = fake_unit(world->context, "io.101");
@@ -252,6 +264,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(its_times_are_read_from_a_file_that_stays_open, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(it_is_wanted_where_it_was_placed_until_it_is_there, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(it_goes_home_to_what_it_had_before_the_first_place, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(one_that_its_owner_pinned_to_a_CPU_goes_home_to_that, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(one_that_an_earlier_iocored_left_on_a_core_goes_home_to_all_CPUs, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(hands_and_owners_are_left_alone, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(places_that_are_none_are_refused, set_up, tear_down),
