@@ -65,6 +65,13 @@ static void forget_decisions(struct pin *pin) {
         string_set(&pin->first_base, NULL);
 }
 
+/* Did somebody bind its memory? Not who let it have all nodes, as an iocored does that puts back what was bound to none: libvirt has no way to take that away from a domain that runs. */
+static bool memory_is_by_hand(const struct description *description) {
+        if (!description->nodeset || description->placement_auto)
+                return false;
+        return description->nodeset_fixed || !string_equal(description->nodeset, description->all_nodes);
+}
+
 /* What a pin is that nobody here has set. */
 static void pin_adopt(struct pin *pin, const char *value, const struct description *description, bool pinned) {
         string_set(&pin->value, value);
@@ -74,7 +81,7 @@ static void pin_adopt(struct pin *pin, const char *value, const struct descripti
         forget_decisions(pin);
         /* what libvirt got from numad and what was put back to that is nobody's hand */
         bool automatic = description->placement_auto && (!pinned || string_equal(value, description->auto_cpus));
-        pin->by_hand = pin->kind == ASK_NODESET ? description->nodeset && !description->placement_auto : leaves_out(value, description->online) && !automatic;
+        pin->by_hand = pin->kind == ASK_NODESET ? memory_is_by_hand(description) : leaves_out(value, description->online) && !automatic;
 }
 
 /* The value that the description has for a pin, if that is news. */
@@ -193,6 +200,7 @@ void pin_set(struct libvirt_state *state, struct known *known, struct pin *pin, 
         bool reserved = pin->asked_by_reserve;
 
         pin->serial = serial;
+        known->description->fingerprint = 0; /* what it was before is news, too, when somebody sets that */
         if (!reserved && !pin->touched && !state->services->in_haste(state->context)) {
                 /* What an earlier iocored left behind is put back: this is what its owner had given it. */
                 pin_adopt(pin, value, known->description, true);

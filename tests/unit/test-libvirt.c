@@ -432,6 +432,8 @@ static void memory_of_another_mode_than_restrictive_is_fixed(void **userdata) {
                 { "<numatune><memory mode='strict' nodeset='1'/></numatune>", true, true, 1 },
                 { "<numatune><memory mode='interleave' nodeset='0-1'/></numatune>", true, true, IOCORE_NODE_UNKNOWN },
                 { "<numatune><memory mode='restrictive' nodeset='1'/></numatune>", true, false, 1 },
+                /* what iocored leaves of a domain that had none */
+                { "<numatune><memory mode='restrictive' nodeset='0-1'/></numatune>", false, false, IOCORE_NODE_UNKNOWN },
                 { "", false, false, IOCORE_NODE_UNKNOWN },
         };
 
