@@ -142,6 +142,9 @@ static int read_polling(const struct job *job, bool tell_all, uint64_t *ret_ns) 
         unsigned long long ns;
         int found = -ENOENT;
 
+        talk_lock(job->talk);
+        uint64_t serial = job->talk->serial;
+        talk_unlock(job->talk);
         int n = virDomainListGetStats(domains, VIR_DOMAIN_STATS_IOTHREAD, &records, 0);
         if (n < 0)
                 return refused(job);
@@ -162,6 +165,7 @@ static int read_polling(const struct job *job, bool tell_all, uint64_t *ret_ns) 
                         if (news && (news->text = strdup(text))) {
                                 news->question = ASK_IOTHREAD_POLL;
                                 news->number = id;
+                                news->serial = serial;
                                 talk_tell(job->talk, news);
                         } else if (news)
                                 news_free(news);

@@ -119,6 +119,7 @@ static void note_asked(struct libvirt_state *state, struct pin *pin, const char 
 static void note_set(struct libvirt_state *state, struct place *place, const char *text, uint64_t serial) {
         if (place->question.kind == ASK_IOTHREAD_POLL) {
                 place->pin->polls = true;
+                place->pin->poll_serial = serial;
                 place->pin->poll_max_ns = strtoull(text, NULL, 10);
         } else
                 pin_set(state, place->known, place->pin, text, serial);

@@ -291,6 +291,22 @@ static void apply_tuned(struct libvirt_state *state, const struct news *news) {
                 talk_look(state->talk, news->uuid);
 }
 
+/* There is no event of that: what is read may be what somebody else has set. */
+static void apply_polling(struct libvirt_state *state, const struct known *known, struct pin *pin, const struct news *news) {
+        uint64_t ns = news->text ? strtoull(news->text, NULL, 10) : 0;
+        bool changed = pin->polls && (!news->text || ns != pin->poll_max_ns);
+        char object[IOCORE_NAME_MAX];
+
+        if (news->serial < pin->poll_serial)
+                return;
+        pin->polls = news->text;
+        pin->poll_max_ns = ns;
+        pin->poll_serial = news->serial;
+        known_object(known, ASK_IOTHREAD_POLL, pin->number, object);
+        if (changed && object[0] != '\0')
+                state->services->knob_changed(state->context, KIND_IOTHREAD_POLL, object);
+}
+
 static void apply_answer(struct libvirt_state *state, const struct news *news) {
         struct known *known = picture_find(state, news->uuid);
         enum question_kind kind = news->question == ASK_IOTHREAD_POLL ? ASK_IOTHREAD_CPUS : news->question;
@@ -299,10 +315,9 @@ static void apply_answer(struct libvirt_state *state, const struct news *news) {
 
         if (!pin)
                 return;
-        if (news->question == ASK_IOTHREAD_POLL) {
-                pin->polls = news->text;
-                pin->poll_max_ns = news->text ? strtoull(news->text, NULL, 10) : 0;
-        } else {
+        if (news->question == ASK_IOTHREAD_POLL)
+                apply_polling(state, known, pin, news);
+        else {
                 /* what was given up has come to an end after all; it is nobody's decision any more */
                 if (news->text) {
                         string_set(&pin->value, news->text);
@@ -384,8 +399,10 @@ static void apply_listed(struct libvirt_state *state) {
         for (size_t i = state->n_domains; i-- > 0;)
                 if (!state->domains[i]->seen)
                         drop(state, state->domains[i]);
-        for (size_t i = 0; i < state->n_domains; i++)
+        for (size_t i = 0; i < state->n_domains; i++) {
                 forget_refusals(state, state->domains[i]);
+                publish_ask_for_polling(state, state->domains[i], true);
+        }
         unset_stale(state);
         state->listed = true;
         state->reserve_pending = true;

@@ -34,7 +34,7 @@ struct pin {
         uint64_t serial;         /* of the last answer: older descriptions know nothing of it */
 
         /* IOThreads */
-        uint64_t poll_max_ns;
+        uint64_t poll_max_ns, poll_serial; /* serial: of the last answer about it */
         bool polls, polls_asked; /* it is known, was asked for */
 };
 
@@ -90,6 +90,8 @@ bool known_runs(const struct known *known);
 
 /* All of it, from the description and the pins. */
 void publish(struct libvirt_state *state, struct known *known);
+/* Polling is known to QEMU alone: asks for that of IOThreads of which it was not asked for yet; `again`: of all. */
+void publish_ask_for_polling(struct libvirt_state *state, struct known *known, bool again);
 /* The CPUs of its threads only. */
 void publish_pins(struct libvirt_state *state, struct known *known);
 /* ret: IOCORE_NAME_MAX bytes: the object of the knobs of one pin; "" where it has none. */

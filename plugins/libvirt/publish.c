@@ -167,11 +167,10 @@ static void publish_devices(struct libvirt_state *state, struct known *known) {
         (void) state->services->domain_set_cells(state->context, known->pub, description->cells, description->n_cells);
 }
 
-/* Polling is known to QEMU alone, and does not change by itself. */
-static void ask_for_polling(struct libvirt_state *state, struct known *known) {
-        bool ask = false;
+void publish_ask_for_polling(struct libvirt_state *state, struct known *known, bool again) {
+        bool ask = again;
 
-        if (!known->description->active || count_pins(known, ASK_IOTHREAD_CPUS) == 0)
+        if (!known->description || !known->description->active || count_pins(known, ASK_IOTHREAD_CPUS) == 0)
                 return;
         for (size_t i = 0; i < known->n_pins; i++) {
                 struct pin *pin = known->pins + i;
@@ -202,5 +201,5 @@ void publish(struct libvirt_state *state, struct known *known) {
         memcpy(pub->share_within, description->wishes.share_within, sizeof pub->share_within);
         publish_devices(state, known);
         publish_pins(state, known);
-        ask_for_polling(state, known);
+        publish_ask_for_polling(state, known, false);
 }

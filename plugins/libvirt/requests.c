@@ -161,12 +161,21 @@ int talk_ask(struct talk *talk, const struct question *question, uint64_t usec, 
         return r;
 }
 
+/* By a request that nobody waits for, and that no hypervisor has answered yet. */
+static bool is_asked(const struct talk *talk, const struct question *question) {
+        const struct request key = { .question = *question };
+        for (const struct request *request = talk->n_abandoned > 0 ? talk->requests : NULL; request; request = request->next)
+                if (request->abandoned && request->stage != STAGE_ANSWERED && compare(request, &key) == 0)
+                        return true;
+        return false;
+}
+
 void talk_read_polling(struct talk *talk, const char *uuid, int id) {
         struct question question = { .kind = ASK_IOTHREADS, .id = id, .value = "" };
 
         snprintf(question.uuid, sizeof question.uuid, "%s", uuid);
         talk_lock(talk);
-        if (talk->status.connected)
+        if (talk->status.connected && !is_asked(talk, &question))
                 (void) add_request(talk, &question, talk_now(), false);
         drop_forgotten(talk, talk_now());
         talk_unlock(talk);

@@ -70,7 +70,7 @@ void talk_status(struct talk *talk, struct talk_status *ret);
 /* Asks for this domain to be looked at again. */
 void talk_look(struct talk *talk, const char *uuid);
 
-/* Asks how the IOThreads of a running domain poll: each one's comes as a NEWS_ANSWERED of ASK_IOTHREAD_POLL. */
+/* Asks how the IOThreads of a running domain poll, unless that is being asked: each one's comes as a NEWS_ANSWERED of ASK_IOTHREAD_POLL. */
 void talk_read_polling(struct talk *talk, const char *uuid, int id);
 
 /*

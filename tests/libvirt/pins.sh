@@ -65,4 +65,32 @@ test_pins() {
   start_daemon
 }
 
+# What somebody else sets is noticed also where libvirt has no event for it, and where it is what there was before.
+test_hands() {
+  local b=$tag-b run told
+  run=$(run_of "$b")
+  stop_daemon
+  v iothreadpin "$b" 1 "$(all_cpus)" --live
+  configure "[plugin.libvirt]
+resync = 1s"
+  start_daemon
+  told=$(grep -c "Somebody else changed" "$work/iocored.log")
+  set_knob iothread.cpus "$run.1" 0
+  is "$(iothread_pin "$b")" 0 "an IOThread that had all CPUs explicitly is pinned"
+  holds "a hand gives them back" v iothreadpin "$b" 1 "$(all_cpus)" --live
+  wait_until 10 grep -q "Somebody else changed $run.1: iothread.cpus is $(all_cpus), iocored had set it to 0" "$work/iocored.log"
+  ok $? "which is told" || diag "$(tail -5 "$work/iocored.log")"
+  set_knob iothread.poll-max-ns "$run.1" 20000
+  is "$(polling "$b")" 20000 "it polls as it is told"
+  holds "a hand sets that" v iothreadset "$b" 1 --poll-max-ns 555 --live
+  wait_until 10 grep -q "Somebody else changed $run.1: iothread.poll-max-ns is 555, iocored had set it to 20000" "$work/iocored.log"
+  ok $? "which is told, too" || diag "$(tail -5 "$work/iocored.log")"
+  is "$(grep -c "Somebody else changed" "$work/iocored.log")" "$((told + 2))" "each once"
+  stop_daemon
+  is "$(polling "$b")" 555 "and stays at the end"
+  v iothreadset "$b" 1 --poll-max-ns 32768 --live
+  configure
+  start_daemon
+}
+
 isnt_zero() { [ "$1" -ne 0 ]; ok $? "$2"; }
