@@ -181,7 +181,7 @@ struct iocore_iothread {
         bool by_hand;
         const char *cpus;
         uint64_t poll_max_ns;
-        char knob[IOCORE_NAME_MAX]; /* the object of its knobs "iothread.cpus", "iothread.poll-max-ns" */
+        char knob[IOCORE_NAME_MAX]; /* the object of its knobs "iothread.cpus", "iothread.poll-max-ns", "iothread.poll-grow", "iothread.poll-shrink" */
 };
 
 /* A NUMA cell of a guest; a guest without cells has one, with all of its memory. */

@@ -123,23 +123,51 @@ static int set_cpus(const struct job *job, int (*set)(const struct job *job, uns
 
 /* --- IOThreads */
 
-/* "iothread.ID.poll-max-ns" */
-static bool is_polling(virTypedParameterPtr parameter, unsigned *ret_id) {
+/* The names of the values, in the order of their questions: in libvirt's statistics after "iothread.ID.", and when they are set. */
+static const struct {
+        const char *suffix, *name;
+} polling[POLL_VALUES] = {
+        { ".poll-max-ns", VIR_DOMAIN_IOTHREAD_POLL_MAX_NS },
+        { ".poll-grow", VIR_DOMAIN_IOTHREAD_POLL_GROW },
+        { ".poll-shrink", VIR_DOMAIN_IOTHREAD_POLL_SHRINK },
+};
+
+static bool is_polling(virTypedParameterPtr parameter, enum question_kind *ret_kind, unsigned *ret_id, uint64_t *ret_value) {
         static const char prefix[] = "iothread.";
         char *end;
 
-        if (parameter->type != VIR_TYPED_PARAM_ULLONG || strncmp(parameter->field, prefix, sizeof prefix - 1) != 0)
+        if ((parameter->type != VIR_TYPED_PARAM_ULLONG && parameter->type != VIR_TYPED_PARAM_UINT) || strncmp(parameter->field, prefix, sizeof prefix - 1) != 0)
                 return false;
         unsigned long id = strtoul(parameter->field + sizeof prefix - 1, &end, 10);
-        *ret_id = (unsigned) id;
-        return id > 0 && id <= UINT32_MAX && strcmp(end, ".poll-max-ns") == 0;
+        if (id == 0 || id > UINT32_MAX)
+                return false;
+        for (unsigned i = 0; i < POLL_VALUES; i++)
+                if (strcmp(end, polling[i].suffix) == 0) {
+                        *ret_kind = ASK_IOTHREAD_POLL + i;
+                        *ret_id = (unsigned) id;
+                        *ret_value = parameter->type == VIR_TYPED_PARAM_UINT ? parameter->value.ui : parameter->value.ul;
+                        return true;
+                }
+        return false;
 }
 
-/* Asks QEMU itself. Each IOThread's polling is told; ret_ns is that of the one that is asked about. */
-static int read_polling(const struct job *job, bool tell_all, uint64_t *ret_ns) {
+static void tell_polling(const struct job *job, uint64_t serial, enum question_kind kind, unsigned id, uint64_t value) {
+        char text[32];
+
+        snprintf(text, sizeof text, "%" PRIu64, value);
+        struct news *news = news_new(NEWS_ANSWERED, job->question->uuid, text);
+        if (!news)
+                return;
+        news->question = kind;
+        news->number = id;
+        news->serial = serial;
+        talk_tell(job->talk, news);
+}
+
+/* Asks QEMU itself. Each IOThread's polling is told; ret_value is what is asked about. */
+static int read_polling(const struct job *job, bool tell_all, uint64_t *ret_value) {
         virDomainPtr domains[] = { job->domain, NULL };
         virDomainStatsRecordPtr *records = NULL;
-        unsigned long long ns;
         int found = -ENOENT;
 
         talk_lock(job->talk);
@@ -150,49 +178,44 @@ static int read_polling(const struct job *job, bool tell_all, uint64_t *ret_ns) 
                 return refused(job);
         for (int i = 0; i < n; i++)
                 for (int k = 0; k < records[i]->nparams; k++) {
-                        virTypedParameterPtr parameter = records[i]->params + k;
+                        enum question_kind kind;
+                        uint64_t value;
                         unsigned id;
-                        if (!is_polling(parameter, &id))
+                        if (!is_polling(records[i]->params + k, &kind, &id, &value))
                                 continue;
-                        ns = parameter->value.ul;
-                        if (id == job->question->number) {
-                                *ret_ns = ns;
+                        if (id == job->question->number && kind == job->question->kind) {
+                                *ret_value = value;
                                 found = 0;
                         }
-                        struct news *news = tell_all ? news_new(NEWS_ANSWERED, job->question->uuid, NULL) : NULL;
-                        char text[32];
-                        snprintf(text, sizeof text, "%llu", ns);
-                        if (news && (news->text = strdup(text))) {
-                                news->question = ASK_IOTHREAD_POLL;
-                                news->number = id;
-                                news->serial = serial;
-                                talk_tell(job->talk, news);
-                        } else if (news)
-                                news_free(news);
+                        if (tell_all)
+                                tell_polling(job, serial, kind, id, value);
                 }
         virDomainStatsRecordListFree(records);
         return tell_all ? 0 : found;
 }
 
 static int set_polling(const struct job *job) {
+        const char *name = polling[job->question->kind - ASK_IOTHREAD_POLL].name;
         virTypedParameterPtr parameters = NULL;
         int n = 0, allocated = 0;
         char *end;
-        uint64_t ns;
+        uint64_t value;
 
         errno = 0;
         unsigned long long wanted = strtoull(job->question->value, &end, 10);
-        if (errno != 0 || end == job->question->value || *end != '\0')
+        if (errno != 0 || end == job->question->value || *end != '\0' || (job->question->kind != ASK_IOTHREAD_POLL && wanted > UINT32_MAX))
                 return -EINVAL;
-        if (virTypedParamsAddULLong(&parameters, &n, &allocated, VIR_DOMAIN_IOTHREAD_POLL_MAX_NS, wanted) < 0)
+        int r = job->question->kind == ASK_IOTHREAD_POLL ? virTypedParamsAddULLong(&parameters, &n, &allocated, name, wanted)
+                                                         : virTypedParamsAddUInt(&parameters, &n, &allocated, name, (unsigned) wanted);
+        if (r < 0)
                 return -ENOMEM;
-        int r = virDomainSetIOThreadParams(job->domain, job->question->number, parameters, n, VIR_DOMAIN_AFFECT_LIVE);
+        r = virDomainSetIOThreadParams(job->domain, job->question->number, parameters, n, VIR_DOMAIN_AFFECT_LIVE);
         virTypedParamsFree(parameters, n);
         if (r < 0)
                 return refused(job);
-        r = read_polling(job, false, &ns);
+        r = read_polling(job, false, &value);
         if (r >= 0)
-                snprintf(job->text, IOCORE_VALUE_MAX, "%" PRIu64, ns);
+                snprintf(job->text, IOCORE_VALUE_MAX, "%" PRIu64, value);
         return r;
 }
 
@@ -291,6 +314,8 @@ static int answer(const struct job *job) {
         case ASK_IOTHREAD_CPUS:
                 return set_cpus(job, set_iothread);
         case ASK_IOTHREAD_POLL:
+        case ASK_IOTHREAD_GROW:
+        case ASK_IOTHREAD_SHRINK:
                 return set_polling(job);
         case ASK_IOTHREADS:
                 return read_polling(job, true, &ignored);

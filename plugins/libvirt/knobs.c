@@ -46,7 +46,7 @@ static int find(struct libvirt_state *state, enum question_kind kind, const char
         if (value > UINT32_MAX)
                 return -ENOENT;
         known_object(known, kind, (unsigned) value, wanted);
-        struct pin *pin = known_pin(known, kind == ASK_IOTHREAD_POLL ? ASK_IOTHREAD_CPUS : kind, (unsigned) value);
+        struct pin *pin = known_pin(known, kind_is_polling(kind) ? ASK_IOTHREAD_CPUS : kind, (unsigned) value);
         if (strcmp(wanted, object) != 0 || !pin)
                 return -ENOENT;
         *ret = (struct place) { .known = known, .pin = pin, .question = { .kind = kind, .id = known->description->id, .number = (unsigned) value } };
@@ -60,12 +60,16 @@ static int copy(const char *text, char *ret, size_t size) {
         return (size_t) snprintf(ret, size, "%s", text) < size ? 0 : -EOVERFLOW;
 }
 
+static struct polling *polling_of(struct pin *pin, enum question_kind kind) {
+        return pin->polling + (kind - ASK_IOTHREAD_POLL);
+}
+
 /* How an IOThread polls is not in any description: it is asked for when the domain is found. Where nothing could be late that answer is waited for. */
 static int find_answered(struct libvirt_state *state, enum question_kind kind, const char *object, struct place *ret) {
         const uint64_t end = monotonic_usec() + LEISURE_WAIT_USEC;
         int r;
 
-        while ((r = find(state, kind, object, ret)) >= 0 && kind == ASK_IOTHREAD_POLL && !ret->pin->polls && !state->services->in_haste(state->context) &&
+        while ((r = find(state, kind, object, ret)) >= 0 && kind_is_polling(kind) && !polling_of(ret->pin, kind)->known && !state->services->in_haste(state->context) &&
                monotonic_usec() < end)
                 (void) usleep(LOOK_AGAIN_USEC);
         return r;
@@ -81,19 +85,20 @@ static int get(struct libvirt_state *state, enum question_kind kind, const char 
         /* What may yet happen is taken to have happened: so the journal goes on knowing it. */
         if (talk_is_abandoned(state->talk, &place.question, asked))
                 return copy(asked, ret_value, size);
-        if (kind != ASK_IOTHREAD_POLL && place.pin->unclear)
+        if (!kind_is_polling(kind) && place.pin->unclear)
                 return -EAGAIN;
-        if (kind != ASK_IOTHREAD_POLL)
+        if (!kind_is_polling(kind))
                 return copy(place.pin->value, ret_value, size);
-        snprintf(number, sizeof number, "%" PRIu64, place.pin->poll_max_ns);
-        return copy(place.pin->polls ? number : NULL, ret_value, size);
+        const struct polling *polling = polling_of(place.pin, kind);
+        snprintf(number, sizeof number, "%" PRIu64, polling->value);
+        return copy(polling->known ? number : NULL, ret_value, size);
 }
 
 /* In the one form that values have here. */
 static int parse_value(enum question_kind kind, const char *value, char ret[static IOCORE_VALUE_MAX]) {
         struct affinity_mask mask;
 
-        if (kind != ASK_IOTHREAD_POLL)
+        if (!kind_is_polling(kind))
                 return affinity_parse(value, &mask) < 0 ? -EINVAL : affinity_format(&mask, ret, IOCORE_VALUE_MAX);
         size_t length = strlen(value);
         if (length == 0 || length > 10 || strspn(value, "0123456789") != length)
@@ -117,11 +122,9 @@ static void note_asked(struct libvirt_state *state, struct pin *pin, const char 
 }
 
 static void note_set(struct libvirt_state *state, struct place *place, const char *text, uint64_t serial) {
-        if (place->question.kind == ASK_IOTHREAD_POLL) {
-                place->pin->polls = true;
-                place->pin->poll_serial = serial;
-                place->pin->poll_max_ns = strtoull(text, NULL, 10);
-        } else
+        if (kind_is_polling(place->question.kind))
+                *polling_of(place->pin, place->question.kind) = (struct polling) { .known = true, .value = strtoull(text, NULL, 10), .serial = serial };
+        else
                 pin_set(state, place->known, place->pin, text, serial);
         publish_pins(state, place->known);
 }
@@ -159,7 +162,7 @@ static int set(struct libvirt_state *state, enum question_kind kind, const char 
         if (r < 0)
                 return r;
         place.question.value = canonical;
-        if (kind != ASK_IOTHREAD_POLL)
+        if (!kind_is_polling(kind))
                 note_asked(state, place.pin, canonical);
         r = talk_ask(state->talk, &place.question, state->services->in_haste(state->context) ? 0 : LEISURE_WAIT_USEC, text, sizeof text, &serial);
         if (r == -EINPROGRESS)
@@ -169,7 +172,7 @@ static int set(struct libvirt_state *state, enum question_kind kind, const char 
                 tell_refused(state, place.pin, object, "");
                 return copy(text, ret_value, size);
         }
-        if (kind != ASK_IOTHREAD_POLL)
+        if (!kind_is_polling(kind))
                 note_failed(state, &place, canonical, r, serial);
         if (r != -ENOENT && text[0] != '\0')
                 tell_refused(state, place.pin, object, text);
@@ -189,6 +192,8 @@ KNOB(vcpu_cpus, ASK_VCPU_CPUS)
 KNOB(emulator_cpus, ASK_EMULATOR_CPUS)
 KNOB(iothread_cpus, ASK_IOTHREAD_CPUS)
 KNOB(iothread_poll, ASK_IOTHREAD_POLL)
+KNOB(iothread_grow, ASK_IOTHREAD_GROW)
+KNOB(iothread_shrink, ASK_IOTHREAD_SHRINK)
 KNOB(nodeset, ASK_NODESET)
 
 const struct iocore_knob libvirt_knobs[LIBVIRT_KNOBS] = {
@@ -196,5 +201,7 @@ const struct iocore_knob libvirt_knobs[LIBVIRT_KNOBS] = {
         { .kind = KIND_EMULATOR_CPUS, .doc = "CPUs that the other threads of a virtual machine may run on, as a list", .get = emulator_cpus_get, .set = emulator_cpus_set },
         { .kind = KIND_IOTHREAD_CPUS, .doc = "CPUs that an IOThread may run on, as a list", .get = iothread_cpus_get, .set = iothread_cpus_set },
         { .kind = KIND_IOTHREAD_POLL, .doc = "nanoseconds that an IOThread polls at most before it sleeps; 0: never", .get = iothread_poll_get, .set = iothread_poll_set },
+        { .kind = KIND_IOTHREAD_GROW, .doc = "what the time that an IOThread polls is multiplied by when it was too short; 0: QEMU's own", .get = iothread_grow_get, .set = iothread_grow_set },
+        { .kind = KIND_IOTHREAD_SHRINK, .doc = "what the time that an IOThread polls is divided by when it was too long; 0: it is begun anew", .get = iothread_shrink_get, .set = iothread_shrink_set },
         { .kind = KIND_NODESET, .doc = "nodes that a virtual machine has its memory on, as a list; pages move there", .get = nodeset_get, .set = nodeset_set },
 };

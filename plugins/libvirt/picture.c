@@ -293,29 +293,28 @@ static void apply_tuned(struct libvirt_state *state, const struct news *news) {
 
 /* There is no event of that: what is read may be what somebody else has set. */
 static void apply_polling(struct libvirt_state *state, const struct known *known, struct pin *pin, const struct news *news) {
-        uint64_t ns = news->text ? strtoull(news->text, NULL, 10) : 0;
-        bool changed = pin->polls && (!news->text || ns != pin->poll_max_ns);
+        struct polling *polling = pin->polling + (news->question - ASK_IOTHREAD_POLL);
+        const struct polling new = { .known = news->text, .value = news->text ? strtoull(news->text, NULL, 10) : 0, .serial = news->serial };
+        bool changed = polling->known && (!new.known || new.value != polling->value);
         char object[IOCORE_NAME_MAX];
 
-        if (news->serial < pin->poll_serial)
+        if (new.serial < polling->serial)
                 return;
-        pin->polls = news->text;
-        pin->poll_max_ns = ns;
-        pin->poll_serial = news->serial;
-        known_object(known, ASK_IOTHREAD_POLL, pin->number, object);
+        *polling = new;
+        known_object(known, news->question, pin->number, object);
         if (changed && object[0] != '\0')
-                state->services->knob_changed(state->context, KIND_IOTHREAD_POLL, object);
+                state->services->knob_changed(state->context, kind_of_pin(news->question), object);
 }
 
 static void apply_answer(struct libvirt_state *state, const struct news *news) {
         struct known *known = picture_find(state, news->uuid);
-        enum question_kind kind = news->question == ASK_IOTHREAD_POLL ? ASK_IOTHREAD_CPUS : news->question;
+        enum question_kind kind = kind_is_polling(news->question) ? ASK_IOTHREAD_CPUS : news->question;
         struct pin *pin = known ? known_pin(known, kind, (unsigned) news->number) : NULL;
         char object[IOCORE_NAME_MAX];
 
         if (!pin)
                 return;
-        if (news->question == ASK_IOTHREAD_POLL)
+        if (kind_is_polling(news->question))
                 apply_polling(state, known, pin, news);
         else {
                 /* what was given up has come to an end after all; it is nobody's decision any more */

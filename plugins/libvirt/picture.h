@@ -10,6 +10,8 @@
 #define KIND_EMULATOR_CPUS "emulator.cpus"
 #define KIND_IOTHREAD_CPUS "iothread.cpus"
 #define KIND_IOTHREAD_POLL "iothread.poll-max-ns"
+#define KIND_IOTHREAD_GROW "iothread.poll-grow"
+#define KIND_IOTHREAD_SHRINK "iothread.poll-shrink"
 #define KIND_NODESET "numatune.nodeset"
 
 /* One thing of a running domain that can be set. Strings are lists as affinity_format() writes them; NULL: not known, or none. */
@@ -34,8 +36,11 @@ struct pin {
         uint64_t serial;         /* of the last answer: older descriptions know nothing of it */
 
         /* IOThreads */
-        uint64_t poll_max_ns, poll_serial; /* serial: of the last answer about it */
-        bool polls, polls_asked; /* it is known, was asked for */
+        struct polling {
+                bool known;
+                uint64_t value, serial; /* serial: of the last answer about it */
+        } polling[POLL_VALUES];
+        bool polls_asked; /* it was asked for */
 };
 
 /* What happened to a domain of which nothing else is known yet: policies hear of it when it is in the model. Of more than so many the first are kept. */
@@ -113,7 +118,7 @@ const char *kind_of_pin(enum question_kind kind);
 
 /* --- knobs.c, reserve.c */
 
-enum { LIBVIRT_KNOBS = 5 };
+enum { LIBVIRT_KNOBS = 7 };
 extern const struct iocore_knob libvirt_knobs[LIBVIRT_KNOBS];
 int libvirt_reserve(void *userdata, iocore_want want, void *want_userdata);
 

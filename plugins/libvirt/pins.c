@@ -21,6 +21,10 @@ const char *kind_of_pin(enum question_kind kind) {
                 return KIND_IOTHREAD_CPUS;
         case ASK_IOTHREAD_POLL:
                 return KIND_IOTHREAD_POLL;
+        case ASK_IOTHREAD_GROW:
+                return KIND_IOTHREAD_GROW;
+        case ASK_IOTHREAD_SHRINK:
+                return KIND_IOTHREAD_SHRINK;
         default:
                 return KIND_NODESET;
         }

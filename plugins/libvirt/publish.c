@@ -73,7 +73,7 @@ static void publish_iothreads(struct libvirt_state *state, struct known *known) 
                         continue;
                 iothreads[i].by_hand = pin->by_hand;
                 iothreads[i].cpus = pin->value ?: "";
-                iothreads[i].poll_max_ns = pin->poll_max_ns;
+                iothreads[i].poll_max_ns = pin->polling[0].value;
                 object_if_writable(state, known, pin, iothreads[i].knob);
         }
         (void) state->services->domain_set_iothreads(state->context, known->pub, iothreads, description->n_iothreads);

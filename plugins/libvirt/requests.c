@@ -197,7 +197,7 @@ bool talk_is_abandoned(struct talk *talk, const struct question *question, char 
 
 /* Does the answer take as long as QEMU, or as the kernel with all memory of the domain, likes? libvirt ends its own waiting for all else after half a minute. */
 static bool may_take_for_ever(const struct request *request) {
-        return request->question.kind == ASK_IOTHREADS || request->question.kind == ASK_IOTHREAD_POLL || request->question.kind == ASK_NODESET;
+        return request->question.kind == ASK_IOTHREADS || kind_is_polling(request->question.kind) || request->question.kind == ASK_NODESET;
 }
 
 /* One hand for a domain: what is asked of one domain is done in order. One hand is kept for what does not take for ever, however many hypervisors hang; and memory of one domain only is

@@ -24,7 +24,11 @@ enum news_kind {
         NEWS_ANSWERED,    /* a question that nobody waits for any more was answered: `kind`, `number`, and in `text` what is set now, "" when that is not known */
 };
 
-enum question_kind { ASK_VCPU_CPUS, ASK_EMULATOR_CPUS, ASK_IOTHREAD_CPUS, ASK_IOTHREAD_POLL, ASK_NODESET, ASK_WISH, ASK_IOTHREADS };
+enum question_kind { ASK_VCPU_CPUS, ASK_EMULATOR_CPUS, ASK_IOTHREAD_CPUS, ASK_IOTHREAD_POLL, ASK_IOTHREAD_GROW, ASK_IOTHREAD_SHRINK, ASK_NODESET, ASK_WISH, ASK_IOTHREADS };
+
+/* How an IOThread polls: three values, in the order of their questions. */
+enum { POLL_VALUES = 3 };
+static inline bool kind_is_polling(enum question_kind kind) { return kind >= ASK_IOTHREAD_POLL && kind <= ASK_IOTHREAD_SHRINK; }
 
 struct news {
         struct news *next;
@@ -70,7 +74,7 @@ void talk_status(struct talk *talk, struct talk_status *ret);
 /* Asks for this domain to be looked at again. */
 void talk_look(struct talk *talk, const char *uuid);
 
-/* Asks how the IOThreads of a running domain poll, unless that is being asked: each one's comes as a NEWS_ANSWERED of ASK_IOTHREAD_POLL. */
+/* Asks how the IOThreads of a running domain poll, unless that is being asked: each value comes as a NEWS_ANSWERED of its kind. */
 void talk_read_polling(struct talk *talk, const char *uuid, int id);
 
 /*

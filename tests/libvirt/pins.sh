@@ -16,6 +16,9 @@ test_pins() {
   is "$(allowed_cpus "$b" 'IO iothread1')" 1 "and the kernel"
   set_knob iothread.poll-max-ns "$run.1" 20000
   is "$(v domstats --iothread "$b" | sed -n 's/ *iothread.1.poll-max-ns=//p')" 20000 "an IOThread polls for as long as it is told"
+  set_knob iothread.poll-grow "$run.1" 3
+  set_knob iothread.poll-shrink "$run.1" 2
+  is "$(poll_steps "$b")" "3 2" "for longer and shorter in such steps"
   set_knob iothread.cpus "$run.1" 99
   is "$(verdict)" failed "a CPU that is not there is refused"
   wait_until 5 grep -q "not a list of CPUs of this host" "$work/iocored.log"
@@ -52,6 +55,7 @@ test_pins() {
   is "$(allowed_cpus "$b" 'CPU 0/*')" "$(all_cpus)" "from the kernel, too"
   is "$(iothread_pin "$b")" "$(all_cpus)" "so has the IOThread"
   is "$(v domstats --iothread "$b" | sed -n 's/ *iothread.1.poll-max-ns=//p')" 32768 "which polls as before"
+  is "$(poll_steps "$b")" "0 0" "in the steps of before"
   is "$(vcpu_pin "$b" 1)" 0 "what a hand changed stays"
   v vcpupin "$b" 1 "$(all_cpus)" --live
 
@@ -64,6 +68,8 @@ test_pins() {
   is "$(vcpus_are "$b" "$(all_cpus)"; echo $?) $(iothread_pin "$b")" "0 $(all_cpus)" "which --restore takes back"
   start_daemon
 }
+
+poll_steps() { v domstats --iothread "$1" | sed -n 's/ *iothread.1.poll-\(grow\|shrink\)=//p' | xargs; }
 
 # What somebody else sets is noticed also where libvirt has no event for it, and where it is what there was before.
 test_hands() {
