@@ -262,9 +262,12 @@ stop_daemon() {
 
 # Whatever a case leaves behind: init calls it after each one.
 stop_everything() {
-  local directory
+  local directory own
   killall -9 iocored vhost-load memory-load qemu-system-x86_64
+  own=$(sed -n 's/^0:://p' /proc/self/cgroup)
   find /sys/fs/cgroup/machine.slice /sys/fs/cgroup/cpuset/machine -depth -type d 2> /dev/null | while IFS= read -r directory; do
+    # with a systemd the cases are in one of them
+    case $own/ in "${directory#/sys/fs/cgroup}"/*) continue ;; esac
     wait_until 30 rmdir "$directory"
   done
 }
