@@ -181,6 +181,24 @@ static int set(struct libvirt_state *state, enum question_kind kind, const char 
         return r;
 }
 
+void libvirt_foreign(void *userdata, const char *kind, const char *object, enum iocore_foreign what) {
+        struct libvirt_state *state = userdata;
+        struct place place;
+
+        for (enum question_kind k = ASK_VCPU_CPUS; k <= ASK_NODESET; k++) {
+                if (kind_is_polling(k) || strcmp(kind_of_pin(k), kind) != 0 || find(state, k, object, &place) < 0)
+                        continue;
+                struct pin *pin = place.pin;
+                pin->hands_off = what == IOCORE_FOREIGN_MANUAL;
+                pin->contested = what == IOCORE_FOREIGN_CONTEST && pin->overruled;
+                if (pin->contested) {
+                        string_set(&pin->base, pin->overruled);
+                        pin->by_hand = pin->overruled_by_hand;
+                }
+                publish_pins(state, place.known);
+        }
+}
+
 #define KNOB(name, kind)                                                                                                        \
         static int name##_get(void *userdata, const char *object, char *ret_value, size_t size) {                               \
                 return get(userdata, kind, object, ret_value, size);                                                            \

@@ -197,6 +197,7 @@ const struct iocore_plugin iocore_plugin = {
         .unavailable = libvirt_unavailable,
         .announced = libvirt_announced,
         .reserve = libvirt_reserve,
+        .foreign = libvirt_foreign,
         .describe = libvirt_describe,
         .domain_wish = libvirt_domain_wish,
         .options = options,

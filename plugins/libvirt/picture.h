@@ -30,6 +30,10 @@ struct pin {
         char *before, *before_base; /* `value` and `base` before the last decision, to be recognised when that is undone */
         char *first, *first_base; /* IOThreads: the same before the first of several decisions: where it is at home, also after it was sent from one I/O core to another */
         bool by_hand;            /* base, if no decision changed it, leaves out CPUs that the domain could have */
+        char *overruled;         /* `base` before somebody else set it */
+        bool overruled_by_hand;  /* `by_hand` then */
+        bool contested;          /* what somebody else set does not count: it is being set again, and `base` is right already */
+        bool hands_off;          /* what somebody else set counts, until the domain ends */
         bool touched;            /* something was set here in this process */
         bool told_stays;         /* that it stays on an I/O core */
         bool told_refused;       /* libvirt's words about why it was not set */
@@ -121,5 +125,6 @@ const char *kind_of_pin(enum question_kind kind);
 enum { LIBVIRT_KNOBS = 7 };
 extern const struct iocore_knob libvirt_knobs[LIBVIRT_KNOBS];
 int libvirt_reserve(void *userdata, iocore_want want, void *want_userdata);
+void libvirt_foreign(void *userdata, const char *kind, const char *object, enum iocore_foreign what);
 
 #endif

@@ -31,7 +31,7 @@ const char *kind_of_pin(enum question_kind kind) {
 }
 
 static void pin_done(struct pin *pin) {
-        char **strings[] = { &pin->value, &pin->base, &pin->asked, &pin->wanted, &pin->refused, &pin->unclear, &pin->before, &pin->before_base, &pin->first, &pin->first_base };
+        char **strings[] = { &pin->value, &pin->base, &pin->asked, &pin->wanted, &pin->refused, &pin->unclear, &pin->before, &pin->before_base, &pin->first, &pin->first_base, &pin->overruled };
         for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++)
                 string_set(strings[i], NULL);
 }
@@ -110,6 +110,8 @@ static void pin_update(struct libvirt_state *state, struct known *known, struct 
                         return;
         } else {
                 string_set(&pin->unclear, NULL);
+                string_set(&pin->overruled, pin->base);
+                pin->overruled_by_hand = pin->by_hand;
                 pin_adopt(pin, value, description, pinned);
         }
         known_object(known, pin->kind, pin->number, object);
@@ -208,8 +210,9 @@ void pin_set(struct libvirt_state *state, struct known *known, struct pin *pin, 
         if (!reserved && !pin->touched && !state->services->in_haste(state->context)) {
                 /* What an earlier iocored left behind is put back: this is what its owner had given it. */
                 pin_adopt(pin, value, known->description, true);
-        } else if (!reserved)
+        } else if (!reserved && !pin->contested)
                 rebase(pin, value);
+        pin->contested = false;
         pin->touched = true;
         string_set(&pin->value, value);
         string_set(&pin->asked, NULL);

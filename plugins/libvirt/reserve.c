@@ -70,6 +70,8 @@ static const char *find_wanted(const struct reservation *reservation, const stru
                 return NULL;
         if (pin->kind == ASK_IOTHREAD_CPUS && pin->first && affinity_is_empty(&rest))
                 return NULL; /* a decision put it there: it does the work of I/O cores */
+        if (pin->hands_off)
+                return "somebody else has set its CPUs";
         if (known->pub->wish == IOCORE_WISH_MANUAL)
                 return "its owner wants it to be left alone";
         if (pin->by_hand && known->pub->wish != IOCORE_WISH_AUTO)

@@ -554,6 +554,48 @@ static void what_a_hand_pinned_to_several_cpus_stays_unless_its_owner_says_auto(
         assert_pinned(fixture, 0, "4,5");
 }
 
+/* Somebody sets what vCPU 0 may use, CPUs as bits; the event of another thing brings it in. */
+static void set_by_hand(struct fixture *fixture, unsigned char map, unsigned n_known) {
+        assert_int_equal(virDomainPinVcpu(fixture->test, 0, &map, 1), 0);
+        assert_int_equal(virDomainSuspend(fixture->test), 0);
+        for (int64_t end = now_msec() + SOON_SECONDS * 1000; fixture->context->n_knobs_changed < n_known && now_msec() < end; pause_10_msec())
+                turn(fixture);
+        assert_int_equal(fixture->context->n_knobs_changed, n_known);
+}
+
+static void what_is_in_other_hands_is_asked_for_no_more(void **userdata) {
+        struct fixture *fixture = *userdata;
+        char object[IOCORE_NAME_MAX];
+
+        strcpy(object, domain(fixture)->vcpus[0].knob);
+        set_core(fixture, 3, true);
+        assert_soon(fixture, nothing_is_wanted);
+        set_by_hand(fixture, 0xff, 1);
+        iocore_plugin.foreign(fixture->state, "vcpu.cpus", object, IOCORE_FOREIGN_MANUAL);
+        assert_true(nothing_is_wanted(fixture));
+        assert_string_equal(fixture->context->last_told, "not-isolated 6695eb01-f6a4-8304-79aa-97f2502e193f.i1.0: vCPU 0 of test stays: somebody else has set its CPUs");
+        assert_pinned(fixture, 0, "0,1,2,3,4,5,6,7");
+        assert_pinned(fixture, 1, "0,1,2,4,5,6,7");
+}
+
+static void what_is_contested_comes_back_to_what_it_was_before(void **userdata) {
+        struct fixture *fixture = *userdata;
+        char object[IOCORE_NAME_MAX];
+
+        strcpy(object, domain(fixture)->vcpus[0].knob);
+        set_core(fixture, 3, true);
+        assert_soon(fixture, nothing_is_wanted);
+        set_by_hand(fixture, 0x30, 1);
+        assert_true(domain(fixture)->pub.pinned);
+        iocore_plugin.foreign(fixture->state, "vcpu.cpus", object, IOCORE_FOREIGN_CONTEST);
+        assert_false(domain(fixture)->pub.pinned);
+        assert_set(fixture, "vcpu.cpus", object, "0-2,4-7");
+        assert_true(nothing_is_wanted(fixture));
+        set_core(fixture, 3, false);
+        assert_soon(fixture, nothing_is_wanted);
+        assert_pinned(fixture, 0, "0,1,2,3,4,5,6,7");
+}
+
 static void a_decision_is_what_a_virtual_cpu_comes_back_to(void **userdata) {
         struct fixture *fixture = *userdata;
         char object[IOCORE_NAME_MAX];
@@ -809,6 +851,8 @@ int main(void) {
                 on_the_test_host(memory_of_another_mode_than_restrictive_is_fixed),
                 on_the_test_host(memory_that_numad_placed_is_where_numad_said),
                 on_the_test_host(a_decision_is_what_a_virtual_cpu_comes_back_to),
+                on_the_test_host(what_is_in_other_hands_is_asked_for_no_more),
+                on_the_test_host(what_is_contested_comes_back_to_what_it_was_before),
                 on_the_test_host(a_decision_that_is_undone_leaves_no_trace),
                 on_the_test_host(a_domain_that_ends_while_it_has_to_leave_io_cores_is_there_to_the_end_of_that),
                 on_the_test_host(a_domain_whose_owner_wants_it_left_alone_stays_on_io_cores),
