@@ -146,8 +146,10 @@ int engine_domain_memory(struct engine *engine, const char *name, int cell, int 
                 return refuse(ret_reason, size, -ENOENT, "there is no domain \"%s\"", name);
         if (node != IOCORE_NODE_UNKNOWN && engine_domain_is_banned(engine, name))
                 return refuse(ret_reason, size, -EPERM, "%s is banned: iocored changes nothing of it", name);
-        if (domain->pub.pid <= 0)
+        if (domain->pub.pid <= 0 && domain->pub.state == IOCORE_DOMAIN_SHUTOFF)
                 return refuse(ret_reason, size, -ENOENT, "%s does not run", name);
+        if (domain->pub.pid <= 0)
+                return refuse(ret_reason, size, -ENOENT, "the process of %s is not known: nobody can say where its memory is", name);
         if (cell < -1 || (cell >= 0 && (size_t) cell >= domain->n_cells))
                 return refuse(ret_reason, size, -ENOENT, "%s has no guest cell %d", name, cell);
         struct iocore_memory memory = {

@@ -193,6 +193,7 @@ struct iocore_cell {
 /* A device of a domain, as its configuration has it. */
 struct iocore_domain_device {
         char kind[16];                 /* "interface", "disk", "hostdev" */
+        char bus[16];                  /* of a disk, as its guest sees it: "virtio", "scsi", "sata"; "" when unknown */
         char alias[64];
         char backend[IOCORE_NAME_MAX]; /* tap, target ("vda"), PCI address ("0000:3b:00.1") */
         unsigned n_queues;             /* queue pairs; 0 when unknown */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Domains: the table, one in full, and what its owner wants. */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,18 +100,58 @@ static void show_parts(const cJSON *domain, const char *key, const char *title, 
         }
 }
 
-static void format_vcpu(const cJSON *part, char *ret, size_t size) {
+/* What is said of something one by one: "0: thread 77, cell 0". */
+struct words {
+        char *text;
+        size_t size, length;
+        const char *separator;
+};
+
+__attribute__((format(printf, 2, 3))) static void add_word(struct words *words, const char *format, ...) {
+        va_list arguments;
+
+        if (words->length < words->size)
+                words->length += (size_t) snprintf(words->text + words->length, words->size - words->length, "%s", words->separator);
+        words->separator = ", ";
+        if (words->length >= words->size)
+                return;
+        va_start(arguments, format);
+        words->length += (size_t) vsnprintf(words->text + words->length, words->size - words->length, format, arguments);
+        va_end(arguments);
+}
+
+static struct words begin_words(char *ret, size_t size, double number) {
+        return (struct words){ret, size, (size_t) snprintf(ret, size, "%.0f", number), ": "};
+}
+
+static void add_thread(struct words *words, const cJSON *part) {
+        if (json_number(part, "tid", 0) > 0)
+                add_word(words, "thread %.0f", json_number(part, "tid", 0));
+}
+
+static void add_pin(struct words *words, const cJSON *part) {
         const char *cpus = json_text(part, "cpus");
 
-        (void) snprintf(ret, size, "%.0f: thread %.0f, cell %.0f, CPUs %.200s%s", json_number(part, "id", 0), json_number(part, "tid", 0),
-                        json_number(part, "cell", 0), cpus[0] ? cpus : "unknown", json_true(part, "by_hand") ? ", pinned by hand" : "");
+        add_word(words, "CPUs %.200s", cpus[0] ? cpus : "unknown");
+        if (json_true(part, "by_hand"))
+                add_word(words, "pinned by hand");
+}
+
+static void format_vcpu(const cJSON *part, char *ret, size_t size) {
+        struct words words = begin_words(ret, size, json_number(part, "id", 0));
+
+        add_thread(&words, part);
+        add_word(&words, "cell %.0f", json_number(part, "cell", 0));
+        add_pin(&words, part);
 }
 
 static void format_iothread(const cJSON *part, char *ret, size_t size) {
-        const char *cpus = json_text(part, "cpus");
+        struct words words = begin_words(ret, size, json_number(part, "id", 0));
 
-        (void) snprintf(ret, size, "%.0f: thread %.0f, CPUs %.200s, polls %.0f us at most%s", json_number(part, "id", 0), json_number(part, "tid", 0),
-                        cpus[0] ? cpus : "unknown", json_number(part, "poll_max_ns", 0) / 1000, json_true(part, "by_hand") ? ", pinned by hand" : "");
+        add_thread(&words, part);
+        add_pin(&words, part);
+        if (json_number(part, "tid", 0) > 0 || json_number(part, "poll_max_ns", 0) > 0)
+                add_word(&words, "polls %.0f us at most", json_number(part, "poll_max_ns", 0) / 1000);
 }
 
 static void format_cell(const cJSON *part, char *ret, size_t size) {
@@ -130,16 +171,22 @@ static void format_cell(const cJSON *part, char *ret, size_t size) {
 }
 
 static void format_device(const cJSON *part, char *ret, size_t size) {
-        size_t n = (size_t) snprintf(ret, size, "%s %s", json_text(part, "kind"), json_text(part, "alias"));
+        const char *kind = json_text(part, "kind");
+        const double queues = json_number(part, "queues", 0);
+        struct words words = {ret, size, (size_t) snprintf(ret, size, "%s", kind), " "};
 
-        if (json_text(part, "backend")[0] && n < size)
-                n += (size_t) snprintf(ret + n, size - n, ", %s", json_text(part, "backend"));
-        if (json_number(part, "queues", 0) > 0 && n < size)
-                n += (size_t) snprintf(ret + n, size - n, ", %.0f queue pairs", json_number(part, "queues", 0));
-        if (json_number(part, "iothread", 0) > 0 && n < size)
-                n += (size_t) snprintf(ret + n, size - n, ", IOThread %.0f", json_number(part, "iothread", 0));
-        if (json_number(part, "node", -1) >= 0 && n < size)
-                (void) snprintf(ret + n, size - n, ", hardware on node %.0f", json_number(part, "node", -1));
+        if (json_text(part, "alias")[0])
+                add_word(&words, "%s", json_text(part, "alias"));
+        if (json_text(part, "backend")[0])
+                add_word(&words, "%s", json_text(part, "backend"));
+        if (json_text(part, "bus")[0])
+                add_word(&words, "bus %s", json_text(part, "bus"));
+        if (queues > 0)
+                add_word(&words, "%.0f queue%s%s", queues, strcmp(kind, "interface") == 0 ? " pair" : "", queues == 1 ? "" : "s");
+        if (json_number(part, "iothread", 0) > 0)
+                add_word(&words, "IOThread %.0f", json_number(part, "iothread", 0));
+        if (json_number(part, "node", -1) >= 0)
+                add_word(&words, "hardware on node %.0f", json_number(part, "node", -1));
 }
 
 static void show_wishes(const cJSON *domain) {

@@ -99,16 +99,16 @@ GETTER(get_cells) {
 
 GETTER(get_devices) {
         const struct domain *domain = userdata;
-        struct bus_text kind, alias, backend;
+        struct bus_text kind, alias, backend, bus;
         int r;
 
         UNUSED_GETTER_ARGUMENTS;
-        r = sd_bus_message_open_container(reply, 'a', "(sssuui)");
+        r = sd_bus_message_open_container(reply, 'a', "(sssuuis)");
         for (size_t i = 0; r >= 0 && i < domain->n_devices; i++) {
                 const struct iocore_domain_device *device = &domain->devices[i];
 
-                r = sd_bus_message_append(reply, "(sssuui)", bus_text(&kind, device->kind), bus_text(&alias, device->alias), bus_text(&backend, device->backend),
-                                          device->n_queues, device->iothread, device->node);
+                r = sd_bus_message_append(reply, "(sssuuis)", bus_text(&kind, device->kind), bus_text(&alias, device->alias), bus_text(&backend, device->backend),
+                                          device->n_queues, device->iothread, device->node, bus_text(&bus, device->bus));
         }
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
@@ -144,7 +144,7 @@ const sd_bus_vtable bus_domain_vtable[] = {
         SD_BUS_PROPERTY("VCPUThreads", "a(uiibs)", get_vcpu_threads, 0, SD_BUS_VTABLE_PROPERTY_EXPLICIT),
         SD_BUS_PROPERTY("IOThreads", "a(uibst)", get_iothreads, 0, SD_BUS_VTABLE_PROPERTY_EXPLICIT),
         SD_BUS_PROPERTY("Cells", "a(tia{it})", get_cells, 0, SD_BUS_VTABLE_PROPERTY_EXPLICIT),
-        SD_BUS_PROPERTY("Devices", "a(sssuui)", get_devices, 0, SD_BUS_VTABLE_PROPERTY_EXPLICIT),
+        SD_BUS_PROPERTY("Devices", "a(sssuuis)", get_devices, 0, SD_BUS_VTABLE_PROPERTY_EXPLICIT),
         SD_BUS_PROPERTY("Units", "a(so)", get_units, 0, SD_BUS_VTABLE_PROPERTY_EXPLICIT),
         SD_BUS_VTABLE_END,
 };

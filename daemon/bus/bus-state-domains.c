@@ -87,6 +87,7 @@ static void add_devices(const struct domain *domain, cJSON *to) {
                 cJSON *json = append_object(array);
 
                 add_string(json, "kind", device->kind);
+                add_string(json, "bus", device->bus);
                 add_string(json, "alias", device->alias);
                 add_string(json, "backend", device->backend);
                 add_number(json, "queues", device->n_queues);

@@ -201,6 +201,7 @@ int host_domain_set_devices(struct domain *domain, const struct iocore_domain_de
                 copy[i] = devices[i];
                 /* Aliases and names are the owner's words: they end up on terminals. */
                 text_copy(copy[i].kind, sizeof copy[i].kind, devices[i].kind, strnlen(devices[i].kind, sizeof devices[i].kind));
+                text_copy(copy[i].bus, sizeof copy[i].bus, devices[i].bus, strnlen(devices[i].bus, sizeof devices[i].bus));
                 text_copy(copy[i].alias, sizeof copy[i].alias, devices[i].alias, strnlen(devices[i].alias, sizeof devices[i].alias));
                 text_copy(copy[i].backend, sizeof copy[i].backend, devices[i].backend, strnlen(devices[i].backend, sizeof devices[i].backend));
         }

@@ -186,8 +186,9 @@ int domain_device(lua_State *lua) {
         if (!domain || index >= domain->n_devices)
                 return 0;
         const struct iocore_domain_device *device = &domain->devices[index];
-        lua_createtable(lua, 0, 6);
+        lua_createtable(lua, 0, 7);
         set_text(lua, "kind", device->kind);
+        set_text(lua, "bus", device->bus);
         set_text(lua, "alias", device->alias);
         set_text(lua, "backend", device->backend);
         set_integer(lua, "queues", device->n_queues);

@@ -92,6 +92,7 @@ static uint64_t mix_devices(uint64_t hash, const struct description *description
         for (size_t i = 0; i < description->n_devices; i++) {
                 const struct iocore_domain_device *device = &description->devices[i].pub;
                 hash = mix_text(mix_text(mix_text(hash, device->kind), device->alias), device->backend);
+                hash = mix_text(hash, device->bus);
                 hash = mix_number(mix_number(hash, (uint64_t) device->n_queues << 32 | device->iothread), (uint64_t) device->node);
         }
         return hash;

@@ -423,6 +423,7 @@ static void read_interface(xmlNodePtr node, struct described_device *ret) {
 }
 
 static void read_disk(xmlNodePtr node, struct described_device *ret) {
+        text_attribute(child(node, "target"), "bus", ret->pub.bus, sizeof ret->pub.bus);
         text_attribute(child(node, "target"), "dev", ret->pub.backend, sizeof ret->pub.backend);
         ret->pub.n_queues = (unsigned) number_attribute(child(node, "driver"), "queues", UINT16_MAX, 0);
         ret->pub.iothread = (unsigned) number_attribute(child(node, "driver"), "iothread", UINT32_MAX, 0);

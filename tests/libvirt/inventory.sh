@@ -22,7 +22,8 @@ test_parts() {
   is "$(domain "$parts" .bound)" true "bound by hand"
   is "$(domain "$parts" '.cells[0].node')" 0 "to node 0"
   is "$(device "$parts" interface '"\(.queues) \(.backend)"')" "2 $(v domiflist "$parts" | awk 'NF { print $1 }')" "its interface has two queues, and libvirt's tap"
-  is "$(device "$parts" disk '"\(.backend) \(.iothread)"')" "vda 1" "its disk is served by IOThread 1"
+  is "$(device "$parts" disk '"\(.backend) \(.bus) \(.iothread)"')" "vda virtio 1" "its disk is on the bus virtio, and served by IOThread 1"
+  is "$(ctl domain show "$parts" | grep -oE 'disk virtio-.*')" "disk virtio-disk0, vda, bus virtio, IOThread 1" "which domain show says"
   v destroy "$parts"
 
   # a card of the host that is not there can be defined

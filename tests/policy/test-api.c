@@ -304,7 +304,7 @@ static void a_domain_shows_what_it_has_part_by_part(void **state) {
         struct iothread iothread = { .pub = { .id = 1, .tid = 5, .cpus = "", .poll_max_ns = 32000 } };
         uint64_t kib[] = { 0, 4096, 0, 0 };
         struct cell cells[] = { { .pub = { 8192, IOCORE_NODE_UNKNOWN }, .kib_of_node = kib }, { .pub = { 4096, 1 } } };
-        struct iocore_domain_device device = { .kind = "interface", .alias = "net0", .backend = "tap1", .n_queues = 2, .node = IOCORE_NODE_UNKNOWN };
+        struct iocore_domain_device device = { .kind = "disk", .bus = "scsi", .alias = "net0", .backend = "tap1", .n_queues = 2, .node = IOCORE_NODE_UNKNOWN };
         struct domain vm = { .pub = { .id = "vm", .n_vcpus = 2, .wish = IOCORE_WISH_MANUAL, .class = "latency", .pinned = true, .memory_kib = 12288, .stale = true, .node = -1 },
                              .vcpus = vcpus, .n_vcpus = 2, .iothreads = &iothread, .n_iothreads = 1, .cells = cells, .n_cells = 2, .devices = &device, .n_devices = 1 };
         struct domain *domains[] = { &vm };
@@ -317,7 +317,7 @@ static void a_domain_shows_what_it_has_part_by_part(void **state) {
                         "  local v = d:vcpu(1) assert(v.id == 0 and v.tid == 77 and v.by_hand and v.cpus == '1-2' and v.knob == 'u.1.0')\n"
                         "  assert(d:vcpu(2).id == 3 and d:vcpu(2).cpus == nil and d:vcpu(3) == nil and d:vcpu(0) == nil and d:vcpu(-1) == nil)\n"
                         "  assert(d:iothread(1).poll_max_ns == 32000 and d:cell(1).where[1] == 4096 and d:cell(1).node == nil and d:cell(2).where == nil and d:cell(2).node == 1)\n"
-                        "  assert(d:device(1).alias == 'net0' and d:device(1).queues == 2 and d:device(1).iothread == nil and d:device(2) == nil)\n"
+                        "  assert(d:device(1).alias == 'net0' and d:device(1).queues == 2 and d:device(1).bus == 'scsi' and d:device(1).iothread == nil and d:device(2) == nil)\n"
                         "  v.cpus = 'mine' assert(d:vcpu(1).cpus == '1-2') log('seen') end }");
         fixture.host.domains = domains;
         fixture.host.n_domains = 1;

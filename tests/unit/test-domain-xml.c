@@ -98,10 +98,10 @@ static void the_memory_of_a_domain_is_that_of_its_cells(void **userdata) {
 static void devices_are_known_by_what_the_host_calls_them(void **userdata) {
         (void) userdata;
         _cleanup_(description_freep) struct description *description = parse(running);
-        const struct { const char *kind, *alias, *backend, *host; unsigned queues, iothread; } wanted[] = {
-                { "disk", "virtio-disk0", "vda", "", 4, 4 },       { "interface", "net0", "vnet3", "br0", 2, 0 },
-                { "interface", "", "macvtap0", "eth1", 1, 0 },     { "interface", "", "0000:3b:02.1", "", 1, 0 },
-                { "hostdev", "hostdev0", "0001:5e:00.0", "", 0, 0 }, { "hostdev", "", "", "", 0, 0 },
+        const struct { const char *kind, *alias, *backend, *host; unsigned queues, iothread; const char *bus; } wanted[] = {
+                { "disk", "virtio-disk0", "vda", "", 4, 4, "virtio" }, { "interface", "net0", "vnet3", "br0", 2, 0, "" },
+                { "interface", "", "macvtap0", "eth1", 1, 0, "" },     { "interface", "", "0000:3b:02.1", "", 1, 0, "" },
+                { "hostdev", "hostdev0", "0001:5e:00.0", "", 0, 0, "" }, { "hostdev", "", "", "", 0, 0, "" },
         };
 
         assert_int_equal(description->n_devices, ELEMENTSOF(wanted));
@@ -109,6 +109,7 @@ static void devices_are_known_by_what_the_host_calls_them(void **userdata) {
                 const struct described_device *device = description->devices + i;
                 assert_string_equal(device->pub.kind, wanted[i].kind);
                 assert_string_equal(device->pub.alias, wanted[i].alias);
+                assert_string_equal(device->pub.bus, wanted[i].bus);
                 assert_string_equal(device->pub.backend, wanted[i].backend);
                 assert_string_equal(device->host_device, wanted[i].host);
                 assert_int_equal(device->pub.n_queues, wanted[i].queues);

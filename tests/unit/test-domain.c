@@ -80,7 +80,7 @@ static void what_is_said_of_a_domain_is_copied_and_sorted(void **state) {
         char cpus[] = "0-1,3";
         struct iocore_vcpu vcpus[] = { vcpu(1, 11, cpus, "u.1.1"), vcpu(0, 10, "", "u.1.0") };
         struct iocore_iothread iothreads[] = { iothread(2, 21, cpus, "u.1.2"), iothread(1, 20, NULL, "") };
-        struct iocore_domain_device device = { .kind = "disk", .alias = "evil\033[2J", .backend = "vd\na", .n_queues = 4 };
+        struct iocore_domain_device device = { .kind = "disk", .bus = "s\ti", .alias = "evil\033[2J", .backend = "vd\na", .n_queues = 4 };
 
         assert_int_equal(services->domain_set_vcpus(&fixture->context, &domain->pub, vcpus, 2), 0);
         assert_int_equal(services->domain_set_iothreads(&fixture->context, &domain->pub, iothreads, 2), 0);
@@ -101,6 +101,7 @@ static void what_is_said_of_a_domain_is_copied_and_sorted(void **state) {
         assert_string_equal(domain->emulator.knob, "u.1");
         assert_string_equal(domain->devices[0].alias, "evil?[2J");
         assert_string_equal(domain->devices[0].backend, "vd?a");
+        assert_string_equal(domain->devices[0].bus, "s?i");
         assert_int_equal(services->domain_set_emulator(&fixture->context, &domain->pub, "", false, ""), 0);
         assert_null(domain->emulator.cpus);
         assert_int_equal(services->domain_set_vcpus(&fixture->context, &domain->pub, NULL, 0), 0);
