@@ -76,7 +76,7 @@ uri = test:///default"
   start_daemon
   ok $? "iocored runs on the test driver of libvirt's library"
   is "$(domain test .state)" running "its domain is known"
-  is "$(ctl domain show test | grep -E '^ +vCPUs ')" "         vCPUs  0: cell 0, CPUs $(domain test '.vcpu_threads[0].cpus')" "what is not known of it is not shown"
+  is "$(ctl domain show test | grep -oE 'vCPUs .*')" "vCPUs  0: cell 0, CPUs $(domain test '.vcpu_threads[0].cpus')" "what is not known of it is not shown"
   is "$(ctl domain memory test 2>&1)" "iocorectl: the process of test is not known: nobody can say where its memory is" "and that its process is not known is said"
   ctl policy set test-pin cpu 1 >"$work/output"
   wait_until 10 grep -q "vcpu.cpus of 6695eb01-f6a4-8304-79aa-97f2502e193f.i1.0 has answered: 1" "$work/iocored.log"
