@@ -9,6 +9,15 @@
 #include "daemon/cleanup.h"
 #include "iocorectl.h"
 
+/* For programs. */
+static void show_error(const struct client *client, const char *name, const char *text) {
+        _cleanup_(json_freep) cJSON *json = cJSON_CreateObject();
+
+        cJSON_AddStringToObject(json, "error", name);
+        cJSON_AddStringToObject(json, "text", text);
+        (void) show_json(json, client->follow);
+}
+
 int client_connect(struct client *client) {
         const char *address = client->bus_address;
         int r;
@@ -32,6 +41,12 @@ int client_connect(struct client *client) {
                 return EXIT_OK;
         if (client->quiet)
                 return EXIT_UNREACHABLE;
+        if (client->json) {
+                char text[512];
+
+                (void) snprintf(text, sizeof(text), "cannot reach the D-Bus \"%.200s\": %s", address, strerror(-r));
+                show_error(client, SD_BUS_ERROR_NO_SERVER, text);
+        }
         fprintf(stderr, "iocorectl: cannot reach the D-Bus \"%s\": %s\nGive the bus on which iocored runs with --bus ADDRESS.\n", address,
                 strerror(-r));
         return EXIT_UNREACHABLE;
@@ -73,13 +88,8 @@ static void explain(const struct client *client, const sd_bus_error *error, int 
 int client_error(struct client *client, const sd_bus_error *error, int r) {
         if (client->quiet)
                 return is_unreachable(error, r) ? EXIT_UNREACHABLE : EXIT_REFUSED;
-        if (client->json) {
-                _cleanup_(json_freep) cJSON *json = cJSON_CreateObject();
-
-                cJSON_AddStringToObject(json, "error", error->name ? error->name : "");
-                cJSON_AddStringToObject(json, "text", error->message ? error->message : strerror(-r));
-                (void) show_json(json, client->follow);
-        }
+        if (client->json)
+                show_error(client, error->name ? error->name : "", error->message ? error->message : strerror(-r));
         explain(client, error, r);
         return is_unreachable(error, r) ? EXIT_UNREACHABLE : EXIT_REFUSED;
 }

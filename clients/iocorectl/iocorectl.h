@@ -94,6 +94,11 @@ int verb_events(struct client *client, char **arguments, int n);
 int verb_watch(struct client *client, char **arguments, int n);
 int verb_doctor(struct client *client, char **arguments, int n); /* doctor.c */
 
+/* ---- main.c */
+
+/* Says how the verb of this name is used; returns EXIT_USAGE. */
+int wrong_use(const char *name);
+
 /* ---- client.c: talk */
 
 #define IOCORE_BUS_NAME    "org.iocore1"

@@ -254,13 +254,19 @@ static const struct verb *find_verb(const char *name) {
         return NULL;
 }
 
+int wrong_use(const char *name) {
+        const struct verb *verb = find_verb(name);
+
+        if (verb)
+                fprintf(stderr, "iocorectl: use: iocorectl %s%s%s\n", verb->name, verb->arguments[0] ? " " : "", verb->arguments);
+        return EXIT_USAGE;
+}
+
 static int check_use(const struct verb *verb, const struct client *client, int n) {
         const unsigned wrong = client->given & ~(verb->options | OPTION_BUS);
 
-        if (n < verb->minimum || n > verb->maximum) {
-                fprintf(stderr, "iocorectl: use: iocorectl %s%s%s\n", verb->name, verb->arguments[0] ? " " : "", verb->arguments);
-                return EXIT_USAGE;
-        }
+        if (n < verb->minimum || n > verb->maximum)
+                return wrong_use(verb->name);
         for (size_t i = 0; i < ELEMENTSOF(verb_options); i++)
                 if (wrong & 1u << i) {
                         fprintf(stderr, "iocorectl: --%s means nothing to \"%s\"\nTry: iocorectl %s --help\n", verb_options[i].name,
@@ -305,7 +311,11 @@ int main(int argc, char **argv) {
         if (status == EXIT_OK)
                 status = verb->run(&client, argv + optind, argc - optind);
         sd_bus_flush_close_unref(client.bus);
-        if (fflush(stdout) != 0 && status == EXIT_OK)
-                status = EXIT_REFUSED;
+        errno = 0;
+        if (fflush(stdout) != 0 || ferror(stdout)) {
+                /* what failed in the middle has not kept its errno */
+                fprintf(stderr, "iocorectl: the output could not be written%s%s\n", errno != 0 ? ": " : "", errno != 0 ? strerror(errno) : "");
+                status = status == EXIT_OK ? EXIT_REFUSED : status;
+        }
         return status;
 }

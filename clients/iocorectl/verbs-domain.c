@@ -325,6 +325,5 @@ int verb_domain(struct client *client, char **arguments, int n) {
                 return domain_memory(client, arguments[1]);
         if (strcmp(arguments[0], "move-memory") == 0 && n == 3)
                 return domain_move_memory(client, arguments[1], arguments[2]);
-        fputs("iocorectl: use: iocorectl domain show NAME, advise NAME, set NAME KEY=VALUE..., memory NAME, or move-memory NAME NODE\n", stderr);
-        return EXIT_USAGE;
+        return wrong_use("domain");
 }

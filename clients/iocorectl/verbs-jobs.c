@@ -67,7 +67,7 @@ int verb_jobs(struct client *client, char **arguments, int n) {
                 {"NODE", "node", COLUMN_CPU, false, false},       {"STATE", "state", COLUMN_WORD, false, false},
                 {"PAGES", "total", COLUMN_ID, false, false},      {"MOVED", "moved", COLUMN_ID, false, false},
                 {"FAILED", "failed", COLUMN_ID, false, false},    {"PAGES/S", "pages_per_second", COLUMN_RATE, false, false},
-                {"BEGUN", "begun_usec", COLUMN_TIME, false, false}, {"", "text", COLUMN_TEXT, false, true},
+                {"BEGUN", "begun_usec", COLUMN_TIME, false, false}, {"REMARK", "text", COLUMN_TEXT, false, true},
         };
         _cleanup_(json_freep) cJSON *jobs = NULL;
         int status;
@@ -96,10 +96,8 @@ int verb_job(struct client *client, char **arguments, int n) {
         int status;
 
         (void) n;
-        if (strcmp(arguments[0], "cancel") != 0) {
-                fputs("iocorectl: use: iocorectl job cancel ID\n", stderr);
-                return EXIT_USAGE;
-        }
+        if (strcmp(arguments[0], "cancel") != 0)
+                return wrong_use("job");
         status = parse_number("number of a job", arguments[1], INT64_MAX, &id);
         if (status == EXIT_OK)
                 status = client_call(client, "CancelJob", NULL, "t", id);
@@ -251,10 +249,8 @@ int verb_process(struct client *client, char **arguments, int n) {
         int status;
 
         (void) n;
-        if (strcmp(arguments[0], "move-memory") != 0) {
-                fputs("iocorectl: use: iocorectl process move-memory PID[.START] NODE\n", stderr);
-                return EXIT_USAGE;
-        }
+        if (strcmp(arguments[0], "move-memory") != 0)
+                return wrong_use("process");
         pid_text = strdup(arguments[1]);
         if (!pid_text)
                 return EXIT_REFUSED;

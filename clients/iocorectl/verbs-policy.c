@@ -85,6 +85,5 @@ int verb_policy(struct client *client, char **arguments, int n) {
                 return done(client, client_call(client, "EnablePolicy", NULL, "sb", arguments[1], what[0] == 'e'));
         if (strcmp(what, "reload") == 0 && n == 1)
                 return verb_reload(client, NULL, 0);
-        fputs("iocorectl: policy list | show NAME | set NAME PARAMETER VALUE | enable NAME | disable NAME | reload\n", stderr);
-        return EXIT_USAGE;
+        return wrong_use("policy");
 }

@@ -43,14 +43,26 @@ static void show_io_cores(const cJSON *state) {
                 show_field("I/O cores", "%d (CPU %s), load %.2f", n, list, load);
 }
 
+static void show_objects(const cJSON *state) {
+        static const char *const sections[] = {"workers", "units", "devices", "domains"};
+        char text[256] = "";
+        size_t length = 0;
+
+        for (size_t i = 0; i < ELEMENTSOF(sections); i++) {
+                const int n = count(state, sections[i]), letters = (int) strlen(sections[i]) - (n == 1);
+
+                length += (size_t) snprintf(text + length, sizeof(text) - length, "%s%d %.*s", i > 0 ? ", " : "", n, letters, sections[i]);
+        }
+        show_field("objects", "%s", text);
+}
+
 static void show_status(const struct client *client, const cJSON *state) {
         const cJSON *decision = cJSON_GetObjectItemCaseSensitive(state, "last_decision"), *item, *about;
         const char *mode = json_text(state, "mode");
 
         printf("iocored %s, mode %s%s%s\n", json_text(state, "version"), colour_of(client, mode), mode, colour_end(client));
         show_io_cores(state);
-        show_field("objects", "%d workers, %d units, %d devices, %d domains", count(state, "workers"), count(state, "units"),
-                   count(state, "devices"), count(state, "domains"));
+        show_objects(state);
         show_field("epoch", "%.0f, every %g ms; the last took %.0f us, the worst %.0f us; %.0f overruns", json_number(state, "epoch", 0),
                    json_number(state, "epoch_usec", 0) / 1000, json_number(state, "last_epoch_usec", 0),
                    json_number(state, "worst_epoch_usec", 0), json_number(state, "overruns", 0));

@@ -176,7 +176,7 @@ static int wish_error(sd_bus_error *error, int r, const char *domain, const char
         why = bus_text(&clean, why);
         switch (r) {
         case -ENOENT:
-                return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_OBJECT, "There is no domain \"%s\"", domain);
+                return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_OBJECT, "There is no domain \"%s\"", bus_text(&clean, domain));
         case -EINVAL:
                 return sd_bus_error_setf(error, BUS_ERROR_INVALID, "%s", why);
         case -EPERM:
@@ -237,7 +237,7 @@ BUS_METHOD(bus_method_advise) {
                 return r;
         const struct domain *domain = host_domain(host, name);
         if (!domain)
-                return sd_bus_error_set(error, BUS_ERROR_NO_SUCH_OBJECT, "There is no such domain");
+                return wish_error(error, -ENOENT, name, "");
         uint64_t begin = monotonic_usec();
         if (!may_advise(bus, begin))
                 return sd_bus_error_set(error, BUS_ERROR_BUSY, "Advice was asked for too often: ask again a moment later");

@@ -67,6 +67,9 @@ test_objects() {
   holds "a domain that is not there" error NoSuchObject domain show nobody
   is "$(ctl domain show $'no\e[2Jbody' 2>&1 >/dev/null | tr -d '\n')" 'iocorectl: There is no domain "no?[2Jbody"' "what is told on a terminal cannot command it"
   holds "nor is there advice for it" error NoSuchObject domain advise nobody
+  is "$(ctl domain advise nobody 2>&1)" 'iocorectl: There is no domain "nobody"' "which says for what"
+  ctl status | grep -qE '^ +objects  1 worker, 3 units, 3 devices, 3 domains$'
+  ok $? "status counts what there is, also where it is one"
   is "$(ctl domain advise alpha --json | jq -c .)" '{"domain":"alpha","xml":""}' "a small domain is advised nothing"
   local advisers=() adviser
   for adviser in {1..24}; do

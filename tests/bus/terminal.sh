@@ -3,6 +3,8 @@
 
 on_terminal() { TERM=xterm script -qec "$1" /dev/null </dev/null; }
 
+status_to_full() { ctl "$2" >/dev/full 2>&1; [ $? -eq "$1" ]; }
+
 test_terminal() {
   local verb
 
@@ -15,6 +17,12 @@ test_terminal() {
   holds "a negative CPU is wrong use" status 2 ctl grow --cpu=-1
   holds "a switch that is neither on nor off is wrong use" status 2 ctl poll vq.1.1 maybe
   holds "no daemon on the bus is status 3" status 3 env DBUS_SYSTEM_BUS_ADDRESS=unix:path=/nonexistent "$dir/iocorectl" status
+  is "$(ctl --bus unix:path=/nonexistent status --json 2>/dev/null | jq -r '.error, .text')" \
+    $'org.freedesktop.DBus.Error.NoServer\ncannot reach the D-Bus "unix:path=/nonexistent": No such file or directory' "and told to programs as any error"
+  is "$(ctl domains 2>&1 >/dev/full)" "iocorectl: the output could not be written: No space left on device" "output that cannot be written is told"
+  holds "and is status 1" status_to_full 1 domains
+  is "$(ctl domain 2>&1)" "$(ctl domain dance 2>&1)" "wrong use of a verb is answered by how it is used, whatever is wrong"
+  is "$(ctl policy dance 2>&1)" "iocorectl: use: iocorectl policy [list|show NAME|set NAME PARAMETER VALUE|enable NAME|disable NAME|reload]" "as it is in the help"
   holds "--bus gives the bus" status 0 env -u DBUS_SYSTEM_BUS_ADDRESS "$dir/iocorectl" --bus "$DBUS_SYSTEM_BUS_ADDRESS" status
   holds "--bus with nonsense is status 3" status 3 ctl --bus nonsense status
   for verb in $(ctl --help | awk '/^  [a-z-]+ / { print $1 }'); do
