@@ -13,7 +13,7 @@ on_the_bus() {
 test_parts() {
   local parts=$tag-parts
   truncate -s 1M "$work/parts.img"
-  domain_xml "$parts" "<memoryBacking><source type='memfd'/></memoryBacking><numatune><memory mode='restrictive' nodeset='0'/></numatune>" \
+  domain_xml "$parts" "<memoryBacking><source type='memfd'/></memoryBacking><numatune><memory mode='strict' nodeset='0'/></numatune>" \
     "<disk type='file' device='disk'><driver name='qemu' type='raw' iothread='1'/><source file='$work/parts.img'/><target dev='vda' bus='virtio'/></disk>" >"$work/parts.xml"
   holds "a domain with memory and a disk of its own kind starts" v create "$work/parts.xml"
   wait_until 15 domain_is "$parts" .state running
