@@ -53,7 +53,7 @@ static const struct verb verbs[] = {
         {"why-not", "grow|shrink|move UNIT CPU|poll QUEUE on|limit QUEUE BYTES|set KNOB OBJECT VALUE",
          "what would become of a wish, without doing it", NULL, 1, 4, OPTIONS_CORE, verb_why_not},
         {"events", "", "decisions and events as they come, one a line", NULL, 0, 0, OPTION_COUNT, verb_events},
-        {"watch", "", "one line a second: time, load, I/O cores of each node, last decision", NULL, 0, 0, OPTION_INTERVAL | OPTION_COUNT,
+        {"watch", "", "one line a second: time, load, I/O cores of each node, what is new", NULL, 0, 0, OPTION_INTERVAL | OPTION_COUNT,
          verb_watch},
         {"doctor", "", "what this host offers to iocored, and how to get more; needs no daemon",
          "The status is 0 when every check could be made.", 0, 0, OPTION_ROOT, verb_doctor},

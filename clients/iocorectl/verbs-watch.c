@@ -185,16 +185,18 @@ static int look_at_decisions(struct client *client, struct told *told) {
         return EXIT_OK;
 }
 
-/* An event is told once; the decision stays until there is a newer one. */
-static void append_told(const struct told *told, char *ret, size_t size) {
+/* Each is told once; a decision waits for a line without an event. */
+static void take_told(struct told *told, char *ret, size_t size) {
         char more[32] = "";
 
         if (told->n_events > 1)
                 (void) snprintf(more, sizeof(more), " (and %u more)", told->n_events - 1);
-        if (told->event[0])
+        if (told->event[0]) {
                 (void) snprintf(ret, size, "  %s%s", told->event, more);
-        else
-                (void) snprintf(ret, size, "%s", told->text);
+                return;
+        }
+        (void) snprintf(ret, size, "%s", told->text);
+        told->text[0] = '\0';
 }
 
 /* The first line tells what was last, whenever that was. */
@@ -207,7 +209,7 @@ static void look_back(const cJSON *state, struct told *told) {
         tell(told, decision, 0);
 }
 
-static void show_line(const cJSON *state, const struct told *told, bool utf8) {
+static void show_line(const cJSON *state, struct told *told, bool utf8) {
         const cJSON *nodes = cJSON_GetObjectItemCaseSensitive(state, "nodes"), *cores = cJSON_GetObjectItemCaseSensitive(state, "cores");
         const cJSON *node;
         const int cells = cJSON_GetArraySize(nodes) > 2 ? BAR_CELLS_MANY_NODES : BAR_CELLS;
@@ -225,7 +227,7 @@ static void show_line(const cJSON *state, const struct told *told, bool utf8) {
         }
         fputs(line.text, stdout);
 
-        append_told(told, text, sizeof(text));
+        take_told(told, text, sizeof(text));
         if (text[0]) {
                 if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0)
                         text[fitting(text, window.ws_col > line.columns ? window.ws_col - line.columns : 0)] = '\0';
@@ -271,7 +273,7 @@ int verb_watch(struct client *client, char **arguments, int n) {
         (void) clock_gettime(CLOCK_MONOTONIC, &next);
         if (!client->json && !client->no_legend)
                 printf("I/O load in cores; for each node the number of its I/O cores and a bar: %s an I/O core by its load, %s a CPU left "
-                       "to VMs; the last decision\n",
+                       "to VMs; what is new\n",
                        utf8 ? "▁ to █" : "0 to #", utf8 ? "·" : ".");
         for (uint64_t i = 0; client->count == 0 || i < client->count; i++) {
                 _cleanup_(json_freep) cJSON *state = NULL;

@@ -66,5 +66,6 @@ test_following() {
   holds "InterfacesRemoved: the worker" wait_until 10 told '.member == "InterfacesRemoved" and (.payload.data[0] | startswith("/org/iocore1/worker/"))'
   end_monitor
   is "$(ctl watch --interval 0.1 --count 2 --no-legend | grep -cE '^[0-9:]{8}  load +[0-9.]+  node 0: ')" 2 "watch shows a line an interval"
+  is "$(ctl watch --interval 0.1 --count 5 --no-legend | grep -cE ' (done|undone) #[0-9]+ ')" 1 "which has the last decision, once"
   is "$(ctl watch --interval 0.1 --count 2 --json | jq -s -c 'map(.nodes | length)')" '[2,2]' "and objects with --json"
 }
