@@ -5,7 +5,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <libsmartcols.h>
 
@@ -188,24 +190,166 @@ static void format_cell(const cJSON *value, enum column_format format, char *ret
         }
 }
 
-static int add_line(struct libscols_table *table, const cJSON *object, const struct column *columns, size_t n) {
+/* Long text on a terminal: it is broken between words. Where too little is left beside the other columns it is written below them. */
+struct layout {
+        size_t terminal; /* its columns; 0: none, and nothing is broken */
+        size_t width;    /* of a column of long text at most */
+        bool below;
+};
+
+/* Words of less would stand one below the other. */
+#define WRAP_MIN     24
+#define BELOW_INDENT 4
+
+/* Every code point is taken to be one column wide. */
+static size_t text_width(const char *text) {
+        size_t width = 0;
+
+        for (; *text; text++)
+                width += ((unsigned char) *text & 0xc0) != 0x80;
+        return width;
+}
+
+/* Makes newlines of spaces, so that no line is wider than `width` unless a single word is. */
+static void fold(char *text, size_t width) {
+        char *space = NULL;
+        size_t used = 0;
+
+        for (char *c = text; *c; c++) {
+                if (*c == ' ' && used <= width)
+                        space = c;
+                used += ((unsigned char) *c & 0xc0) != 0x80;
+                if (used <= width)
+                        continue;
+                if (!space && *c == ' ')
+                        space = c;
+                if (space) {
+                        *space = '\n';
+                        c = space;
+                        space = NULL;
+                        used = 0;
+                }
+        }
+}
+
+static size_t column_width(const cJSON *array, const struct column *column) {
+        size_t widest = text_width(column->title);
+        const cJSON *object;
+        char cell[CELL_MAX];
+
+        cJSON_ArrayForEach(object, array) {
+                format_cell(cJSON_GetObjectItemCaseSensitive(object, column->key), column->format, cell, sizeof(cell));
+                if (text_width(cell) > widest)
+                        widest = text_width(cell);
+        }
+        return widest;
+}
+
+static struct layout lay_out(const cJSON *array, const struct column *columns, size_t n) {
+        struct layout layout = {0};
+        struct winsize window;
+        size_t taken = n - 1, n_wrapped = 0, n_long = 0, widest = 0;
+
+        if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) < 0 || window.ws_col == 0)
+                return layout;
+        for (size_t i = 0; i < n; i++) {
+                const size_t width = column_width(array, columns + i);
+
+                n_wrapped += columns[i].wrap;
+                /* what is short needs no share */
+                if (columns[i].wrap && width > WRAP_MIN) {
+                        n_long++;
+                        widest = width > widest ? width : widest;
+                } else
+                        taken += width;
+        }
+        if (n_wrapped == 0)
+                return layout;
+        layout.terminal = window.ws_col;
+        if (n_long > 0)
+                layout.width = layout.terminal > taken ? (layout.terminal - taken) / n_long : 0;
+        layout.below = n_long > 0 ? layout.width < WRAP_MIN && layout.width < widest : taken > layout.terminal;
+        return layout;
+}
+
+static void show_below(const struct layout *layout, const cJSON *object, const struct column *columns, size_t n) {
+        char cell[CELL_MAX];
+
+        for (size_t i = 0; i < n; i++) {
+                if (!columns[i].wrap)
+                        continue;
+                format_cell(cJSON_GetObjectItemCaseSensitive(object, columns[i].key), columns[i].format, cell, sizeof(cell));
+                if (strcmp(cell, "-") == 0)
+                        continue;
+                fold(cell, layout->terminal > BELOW_INDENT ? layout->terminal - BELOW_INDENT : 1);
+                for (char *rest = cell, *line; (line = strsep(&rest, "\n"));) {
+                        printf("%*s", BELOW_INDENT, "");
+                        show_text(line);
+                        putchar('\n');
+                }
+        }
+}
+
+static int print_with_text_below(struct libscols_table *table, const struct layout *layout, const cJSON *array, const struct column *columns, size_t n) {
+        const cJSON *object;
+        size_t i = 0;
+        int r = 0;
+
+        cJSON_ArrayForEach(object, array) {
+                struct libscols_line *line = scols_table_get_line(table, i++);
+
+                r = line ? scols_table_print_range(table, line, line) : -1;
+                if (r != 0)
+                        break;
+                if (i == scols_table_get_nlines(table)) /* libsmartcols ends a line only when another follows */
+                        putchar('\n');
+                show_below(layout, object, columns, n);
+        }
+        return r;
+}
+
+static int add_line(struct libscols_table *table, const struct layout *layout, const cJSON *object, const struct column *columns, size_t n) {
         struct libscols_line *line = scols_table_new_line(table, NULL);
+        size_t to = 0;
         int r = line ? 0 : -1;
 
         for (size_t i = 0; r == 0 && i < n; i++) {
                 char cell[CELL_MAX];
 
+                if (columns[i].wrap && layout->below)
+                        continue;
                 format_cell(cJSON_GetObjectItemCaseSensitive(object, columns[i].key), columns[i].format, cell, sizeof(cell));
-                r = scols_line_set_data(line, i, cell);
+                if (columns[i].wrap && layout->width > 0)
+                        fold(cell, layout->width);
+                r = scols_line_set_data(line, to, cell);
                 for (size_t c = 0; r == 0 && columns[i].format == COLUMN_WORD && c < ELEMENTSOF(colours); c++)
                         if (strcmp(colours[c].word, cell) == 0)
-                                r = scols_cell_set_color(scols_line_get_cell(line, i), colours[c].name);
+                                r = scols_cell_set_color(scols_line_get_cell(line, to), colours[c].name);
+                to++;
         }
         return r;
 }
 
+static int add_column(struct libscols_table *table, const struct layout *layout, const struct column *column) {
+        const bool text = column->format == COLUMN_TEXT || column->format == COLUMN_WORD || column->format == COLUMN_YES || column->format == COLUMN_TIME;
+        struct libscols_column *added;
+        int r = 0;
+
+        if (column->wrap && layout->below)
+                return 0;
+        added = scols_table_new_column(table, column->title, 0,
+                                       (text ? 0 : SCOLS_FL_RIGHT) | (column->wrap ? SCOLS_FL_WRAP : 0) | (column->cut ? SCOLS_FL_TRUNC : 0));
+        if (added && column->wrap && layout->width > 0) {
+                r = scols_column_set_wrapfunc(added, scols_wrapnl_chunksize, scols_wrapnl_nextchunk, NULL);
+                if (r == 0)
+                        r = scols_column_set_safechars(added, "\n");
+        }
+        return added ? r : -1;
+}
+
 int show_table(const struct client *client, const cJSON *array, const struct column *columns, size_t n) {
         struct libscols_table *table;
+        struct layout layout;
         const cJSON *object;
         int r = -1;
 
@@ -217,21 +361,15 @@ int show_table(const struct client *client, const cJSON *array, const struct col
                 scols_table_enable_noheadings(table, client->no_legend);
                 r = 0;
         }
-        for (size_t i = 0; r == 0 && i < n; i++) {
-                const bool text = columns[i].format == COLUMN_TEXT || columns[i].format == COLUMN_WORD || columns[i].format == COLUMN_YES ||
-                                  columns[i].format == COLUMN_TIME;
-
-                if (!scols_table_new_column(table, columns[i].title, 0,
-                                            (text ? 0 : SCOLS_FL_RIGHT) | (columns[i].wrap ? SCOLS_FL_WRAP : 0) |
-                                                    (columns[i].cut ? SCOLS_FL_TRUNC : 0)))
-                        r = -1;
-        }
+        layout = lay_out(array, columns, n);
+        for (size_t i = 0; r == 0 && i < n; i++)
+                r = add_column(table, &layout, columns + i);
         cJSON_ArrayForEach(object, array) {
                 if (r == 0)
-                        r = add_line(table, object, columns, n);
+                        r = add_line(table, &layout, object, columns, n);
         }
         if (r == 0 && !scols_table_is_empty(table))
-                r = scols_print_table(table);
+                r = layout.below ? print_with_text_below(table, &layout, array, columns, n) : scols_print_table(table);
         else if (r == 0 && !client->no_legend)
                 puts("(none)");
         scols_unref_table(table);

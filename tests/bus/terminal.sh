@@ -5,6 +5,13 @@ on_terminal() { TERM=xterm script -qec "$1" /dev/null </dev/null; }
 
 status_to_full() { ctl "$2" >/dev/full 2>&1; [ $? -eq "$1" ]; }
 
+# no_word_is_broken COLUMNS: of what was decided and of the policies
+no_word_is_broken() {
+  comm -23 <({ ctl decisions --json --limit 20 | jq -r '.[] | .text, .reason'; ctl policy list --json | jq -r '.[].doc'; } | tr -s ' ' '\n' | sort -u) \
+    <(for verb in "decisions --limit 20" "policy list"; do on_terminal "stty cols $1; $dir/iocorectl $verb"; done | tr -s ' \r' '\n' | sort -u) >"$dir/broken"
+  ! [ -s "$dir/broken" ] || { diag "$(head "$dir/broken")"; return 1; }
+}
+
 test_terminal() {
   local verb
 
@@ -34,6 +41,11 @@ test_terminal() {
   ok $? "colours on a terminal"
   NO_COLOR=1 on_terminal "$dir/iocorectl mode" | grep -q $'\033'
   is $? 1 "no colours with NO_COLOR"
+  local columns
+  for columns in 40 80 140; do
+    holds "no word is broken on a terminal of $columns columns" no_word_is_broken "$columns"
+  done
+  is "$(on_terminal "stty cols 80; $dir/iocorectl decisions --limit 2" | grep -c '^.$')" 0 "nor is a line empty"
   ctl mode | grep -q $'\033'
   is $? 1 "no colours in a pipe"
 }
