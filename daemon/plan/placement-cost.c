@@ -108,6 +108,12 @@ static void fill_nodes(struct placement *placement, const struct placed_domain *
                         float_count(placement, domain->vcpus[i].floats, -1);
 }
 
+double add_nodes_cost(const struct placement *placement, const struct placed_domain *domain, const double *weights, double cost) {
+        for (size_t node = 0; node < placement->n_nodes; node++)
+                cost += weights[node] * domain->near[node] + node_cost(&placement->nodes[node], placement->filled[node]);
+        return cost + OTHER_CELL_WEIGHT * distance_within(placement, weights);
+}
+
 void layout_cost(struct placement *placement, const struct placed_domain *domain, struct layout *layout) {
         size_t n_nodes = placement->n_nodes;
         double cost = 0;
@@ -122,9 +128,7 @@ void layout_cost(struct placement *placement, const struct placed_domain *domain
                 for (size_t node = 0; node < n_nodes; node++)
                         placement->weights[node] += placement->weights[cell * n_nodes + node];
         fill_nodes(placement, domain, layout);
-        for (size_t node = 0; node < n_nodes; node++)
-                cost += placement->weights[node] * domain->near[node] + node_cost(&placement->nodes[node], placement->filled[node]);
-        layout->cost = cost + OTHER_CELL_WEIGHT * distance_within(placement, placement->weights);
+        layout->cost = add_nodes_cost(placement, domain, placement->weights, cost);
 }
 
 double domain_remote_share(const struct placement *placement, const struct placed_domain *domain) {

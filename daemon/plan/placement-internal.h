@@ -36,6 +36,7 @@ struct placed_domain {
         size_t n_cells, n_vcpus;
         size_t n_units;         /* that I/O cores serve */
         struct placed_vcpu *vcpus;
+        size_t *vcpus_of_cell;  /* n_cells: how many */
         double *shares;         /* n_vcpus x n_nodes: how much of its time each vCPU is on each node */
         uint64_t *kib;          /* n_cells x n_nodes: where the memory of each cell is */
         bool *kib_known;        /* n_cells */
@@ -67,6 +68,16 @@ struct layout {
 /* LAYOUT_MOVED: the best of those in which memory moves. */
 enum { LAYOUT_NOW, LAYOUT_BEST, LAYOUT_MOVED, LAYOUT_TRY, _LAYOUT_MAX };
 
+/* Guest cells of a domain on nodes, in the making. */
+struct split {
+        size_t *order;           /* of the cells: largest first */
+        size_t *node_of;         /* of each cell; NOT_YET */
+        double *vcpus;           /* of the domain, on each node */
+        uint64_t *memory;        /* of the cells on each node, in KiB */
+        double *remote;          /* most cells x n_nodes: what the cell's vCPUs lose by the distance to its memory, on that node */
+        uint64_t *elsewhere_kib; /* most cells x n_nodes: how much of the cell's memory is not on that node */
+};
+
 struct placement {
         const struct host *host;
         const struct placement_rules *rules;
@@ -90,7 +101,7 @@ struct placement {
         uint64_t *coming;  /* of each node */
         hwloc_bitmap_t common;
         unsigned *own;     /* of each CPU: vCPUs of that domain that are bound to it */
-        size_t *cells;     /* an order of cells */
+        struct split split;
         size_t max_cells, max_vcpus; /* of a domain */
 };
 
@@ -123,6 +134,8 @@ double node_cost(const struct placed_node *node, double load);
 double memory_distance(const struct placement *placement, const struct placed_domain *domain, size_t cell, size_t node);
 /* Fills layout->cost: of the domain in that layout, and of all nodes with the others on them. Within the domain's turn. */
 void layout_cost(struct placement *placement, const struct placed_domain *domain, struct layout *layout);
+/* `cost` plus that of all nodes, with placement->filled on them, of which `weights` of the domain. */
+double add_nodes_cost(const struct placement *placement, const struct placed_domain *domain, const double *weights, double cost);
 /* Share of accesses to remote memory; < 0: unknown. */
 double domain_remote_share(const struct placement *placement, const struct placed_domain *domain);
 
@@ -133,6 +146,9 @@ void float_count(struct placement *placement, uint64_t nodes, int sign);
 void float_fill(const struct placement *placement, double *loads);
 
 /* --- placement-nodes.c */
+/* Room for domains of so many cells. 0 or -ENOMEM, after which split_done() is to be called all the same. */
+int split_init(struct split *split, size_t n_cells, size_t n_nodes);
+void split_done(struct split *split);
 /* What a move of the domain must win, in CPUs. */
 double least_gain(const struct placement *placement, const struct placed_domain *domain);
 /* The best layout on nodes for the domain, into LAYOUT_BEST; `valid` false: there is none. Within the domain's turn. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Level 1: which nodes a domain goes to. */
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,10 @@ static bool is_told(const struct placed_domain *domain, size_t cell) {
         return cell < domain->domain->n_cells && domain->domain->cells[cell].kib_of_node;
 }
 
+static bool can_move_memory(const struct placed_domain *domain, enum placement_memory memory) {
+        return memory != PLACEMENT_MEMORY_STAY && !domain->memory_fixed;
+}
+
 bool layout_move_memory(struct placement *placement, const struct placed_domain *domain, struct layout *layout, enum placement_memory memory) {
         size_t n_nodes = placement->n_nodes, first = only_node(layout->sets[0]);
         bool whole = first != NO_NODE;
@@ -39,7 +44,7 @@ bool layout_move_memory(struct placement *placement, const struct placed_domain 
         memset(placement->coming, 0, n_nodes * sizeof *placement->coming);
         for (size_t cell = 0; cell < domain->n_cells; cell++)
                 layout->memory_to[cell] = NO_NODE;
-        if (memory == PLACEMENT_MEMORY_STAY || domain->memory_fixed)
+        if (!can_move_memory(domain, memory))
                 return true;
         for (size_t cell = 1; cell < domain->n_cells; cell++)
                 whole = whole && only_node(layout->sets[cell]) == first;
@@ -65,8 +70,8 @@ bool layout_move_memory(struct placement *placement, const struct placed_domain 
 }
 
 /* The price of moving pages, in CPUs. */
-static double price(const struct placement *placement, const struct layout *layout) {
-        return placement->rules->gib_cost * (double) layout->moved_kib / (1024.0 * 1024.0);
+static double price(const struct placement *placement, uint64_t moved_kib) {
+        return placement->rules->gib_cost * (double) moved_kib / (1024.0 * 1024.0);
 }
 
 static void stay_memory(const struct placed_domain *domain, struct layout *layout) {
@@ -86,7 +91,7 @@ static void try_layout(struct placement *placement, const struct placed_domain *
                 if (!with_memory)
                         stay_memory(domain, try);
                 layout_cost(placement, domain, try);
-                if (!best->valid || try->cost + price(placement, try) < best->cost + price(placement, best) - PLACEMENT_EPSILON)
+                if (!best->valid || try->cost + price(placement, try->moved_kib) < best->cost + price(placement, best->moved_kib) - PLACEMENT_EPSILON)
                         layout_copy(placement, best, try);
         }
 }
@@ -143,66 +148,110 @@ static bool try_whole(struct placement *placement, const struct placed_domain *d
 
 /* --- split */
 
-static size_t cell_vcpus(const struct placed_domain *domain, size_t cell) {
-        size_t n = 0;
-        for (size_t i = 0; i < domain->n_vcpus; i++)
-                n += domain->vcpus[i].cell == cell;
-        return n;
+int split_init(struct split *split, size_t n_cells, size_t n_nodes) {
+        n_nodes = n_nodes ? n_nodes : 1;
+        split->order = calloc(n_cells, sizeof *split->order);
+        split->node_of = calloc(n_cells, sizeof *split->node_of);
+        split->vcpus = calloc(n_nodes, sizeof *split->vcpus);
+        split->memory = calloc(n_nodes, sizeof *split->memory);
+        split->remote = calloc(n_cells * n_nodes, sizeof *split->remote);
+        split->elsewhere_kib = calloc(n_cells * n_nodes, sizeof *split->elsewhere_kib);
+        return split->order && split->node_of && split->vcpus && split->memory && split->remote && split->elsewhere_kib ? 0 : -ENOMEM;
 }
 
-/* Beside the cells that are there already, is the node large enough for this one? */
-static bool node_takes_cell(const struct placement *placement, const struct placed_domain *domain, const struct layout *layout, size_t cell, size_t node) {
-        size_t n_vcpus = cell_vcpus(domain, cell);
-        uint64_t memory = cell_memory(domain, cell);
-        for (size_t other = 0; other < domain->n_cells; other++)
-                if (other != cell && hwloc_bitmap_isset(layout->sets[other], (unsigned) node)) {
-                        n_vcpus += cell_vcpus(domain, other);
-                        memory += cell_memory(domain, other);
-                }
-        return is_smaller_than(&placement->nodes[node], n_vcpus, memory);
+void split_done(struct split *split) {
+        free(split->order);
+        free(split->node_of);
+        free(split->vcpus);
+        free(split->memory);
+        free(split->remote);
+        free(split->elsewhere_kib);
 }
 
-static void put_cell(const struct placed_domain *domain, struct layout *layout, size_t cell, size_t node) {
-        if (node == NOT_YET)
-                hwloc_bitmap_zero(layout->sets[cell]);
-        else
-                (void) hwloc_bitmap_only(layout->sets[cell], (unsigned) node);
-        for (size_t i = 0; i < domain->n_vcpus; i++)
-                if (domain->vcpus[i].cell == cell)
-                        layout->node_of[i] = node;
+/* Beside the cells that are there already, is the node large enough for this one, which is nowhere yet? */
+static bool node_takes_cell(const struct placement *placement, const struct placed_domain *domain, size_t cell, size_t node) {
+        const struct split *split = &placement->split;
+        return is_smaller_than(&placement->nodes[node], (size_t) split->vcpus[node] + domain->vcpus_of_cell[cell], split->memory[node] + cell_memory(domain, cell));
 }
 
-/* Cost of the layout in the making; HUGE when its memory has no room. */
-static double cost_so_far(struct placement *placement, const struct placed_domain *domain, struct layout *layout, bool with_memory) {
-        if (with_memory && !layout_move_memory(placement, domain, layout, placement->rules->memory))
-                return HUGE_VAL;
-        if (!with_memory)
-                stay_memory(domain, layout);
-        layout_cost(placement, domain, layout);
-        return layout->cost + price(placement, layout);
+/* NOT_YET: onto no node. */
+static void put_cell(struct placement *placement, const struct placed_domain *domain, size_t cell, size_t node) {
+        struct split *split = &placement->split;
+        size_t before = split->node_of[cell];
+        if (before != NOT_YET) {
+                split->vcpus[before] -= (double) domain->vcpus_of_cell[cell];
+                split->memory[before] -= cell_memory(domain, cell);
+        }
+        split->node_of[cell] = node;
+        if (node != NOT_YET) {
+                split->vcpus[node] += (double) domain->vcpus_of_cell[cell];
+                split->memory[node] += cell_memory(domain, cell);
+        }
+}
+
+/* As layout_move_memory() has it: which cells' memory would move? */
+static bool memory_may_move(const struct placement *placement, const struct placed_domain *domain, bool *ret_whole) {
+        const size_t *node_of = placement->split.node_of;
+        bool whole = node_of[0] != NOT_YET, known = true;
+        for (size_t cell = 0; cell < domain->n_cells; cell++) {
+                whole = whole && node_of[cell] == node_of[0];
+                known = known && domain->kib_known[cell];
+        }
+        *ret_whole = whole;
+        return can_move_memory(domain, placement->rules->memory) && (whole ? known : placement->rules->memory == PLACEMENT_MEMORY_CELLS);
+}
+
+/* What layout_cost() and the price of moved memory would be with the cells where they are now; HUGE when the memory has no room. Asked for each cell on each node, for every domain that is
+ * larger than a node: so it touches each cell once, and no vCPU. */
+static double split_cost(struct placement *placement, const struct placed_domain *domain, bool with_memory) {
+        const struct split *split = &placement->split;
+        size_t n_nodes = placement->n_nodes;
+        bool whole = false, moves = with_memory && memory_may_move(placement, domain, &whole);
+        uint64_t moved_kib = 0;
+        double cost = 0;
+        memset(placement->coming, 0, n_nodes * sizeof *placement->coming);
+        for (size_t cell = 0; cell < domain->n_cells; cell++) {
+                size_t node = split->node_of[cell];
+                if (node == NOT_YET)
+                        continue;
+                uint64_t kib = moves && (whole || is_told(domain, cell)) ? split->elsewhere_kib[cell * n_nodes + node] : 0;
+                placement->coming[node] += kib;
+                moved_kib += kib;
+                /* its vCPUs are on one node, at no distance from each other, nor from memory that comes there */
+                if (kib == 0)
+                        cost += split->remote[cell * n_nodes + node];
+        }
+        for (size_t node = 0; node < n_nodes; node++) {
+                if (placement->coming[node] > 0 && !has_room(&placement->nodes[node], placement->coming[node]))
+                        return HUGE_VAL;
+                placement->filled[node] = placement->nodes[node].load + split->vcpus[node];
+        }
+        float_fill(placement, placement->filled);
+        return add_nodes_cost(placement, domain, split->vcpus, cost) + price(placement, moved_kib);
 }
 
 /* Puts the cell onto the node where the layout is cheapest; false: no node takes it. */
-static bool put_cell_best(struct placement *placement, const struct placed_domain *domain, struct layout *layout, size_t cell, bool with_memory) {
+static bool put_cell_best(struct placement *placement, const struct placed_domain *domain, size_t cell, bool with_memory) {
         size_t best = NOT_YET;
         double best_cost = HUGE_VAL;
         for (size_t node = 0; node < placement->n_nodes; node++) {
-                if (!node_takes_cell(placement, domain, layout, cell, node))
+                put_cell(placement, domain, cell, NOT_YET);
+                if (!node_takes_cell(placement, domain, cell, node))
                         continue;
-                put_cell(domain, layout, cell, node);
-                double cost = cost_so_far(placement, domain, layout, with_memory);
+                put_cell(placement, domain, cell, node);
+                double cost = split_cost(placement, domain, with_memory);
                 if (cost < best_cost - PLACEMENT_EPSILON) {
                         best = node;
                         best_cost = cost;
                 }
         }
-        put_cell(domain, layout, cell, best);
+        put_cell(placement, domain, cell, best);
         return best != NOT_YET;
 }
 
 static int compare_cells(const void *a, const void *b, void *userdata) {
         const struct placed_domain *domain = userdata;
-        size_t x = *(const size_t *) a, y = *(const size_t *) b, n_x = cell_vcpus(domain, x), n_y = cell_vcpus(domain, y);
+        size_t x = *(const size_t *) a, y = *(const size_t *) b, n_x = domain->vcpus_of_cell[x], n_y = domain->vcpus_of_cell[y];
         if (n_x != n_y)
                 return n_x > n_y ? -1 : 1;
         return x < y ? -1 : x > y;
@@ -211,27 +260,42 @@ static int compare_cells(const void *a, const void *b, void *userdata) {
 /* The first cell onto `seed`, the others where they are cheapest; then each once more, knowing where the others are. */
 static void try_split_from(struct placement *placement, const struct placed_domain *domain, size_t seed, bool with_memory) {
         struct layout *try = &placement->layouts[LAYOUT_TRY];
-        try->shape = PLACEMENT_SPLIT;
+        struct split *split = &placement->split;
         for (size_t cell = 0; cell < domain->n_cells; cell++)
-                put_cell(domain, try, cell, NOT_YET);
-        if (!node_takes_cell(placement, domain, try, placement->cells[0], seed))
+                split->node_of[cell] = NOT_YET;
+        memset(split->vcpus, 0, placement->n_nodes * sizeof *split->vcpus);
+        memset(split->memory, 0, placement->n_nodes * sizeof *split->memory);
+        if (!node_takes_cell(placement, domain, split->order[0], seed))
                 return;
-        put_cell(domain, try, placement->cells[0], seed);
+        put_cell(placement, domain, split->order[0], seed);
         for (size_t i = 1; i < domain->n_cells; i++)
-                if (!put_cell_best(placement, domain, try, placement->cells[i], with_memory))
+                if (!put_cell_best(placement, domain, split->order[i], with_memory))
                         return;
         for (size_t i = 0; i < domain->n_cells; i++)
-                if (!put_cell_best(placement, domain, try, placement->cells[i], with_memory))
+                if (!put_cell_best(placement, domain, split->order[i], with_memory))
                         return;
+        try->shape = PLACEMENT_SPLIT;
+        for (size_t cell = 0; cell < domain->n_cells; cell++)
+                (void) hwloc_bitmap_only(try->sets[cell], (unsigned) split->node_of[cell]);
+        for (size_t i = 0; i < domain->n_vcpus; i++)
+                try->node_of[i] = split->node_of[domain->vcpus[i].cell];
         try_layout(placement, domain);
 }
 
 static void try_split(struct placement *placement, const struct placed_domain *domain) {
-        for (size_t i = 0; i < domain->n_cells; i++)
-                placement->cells[i] = i;
-        qsort_r(placement->cells, domain->n_cells, sizeof *placement->cells, compare_cells, (void *) domain);
-        for (size_t seed = 0; seed < placement->n_nodes; seed++)
-                for (int with_memory = 0; with_memory < 2; with_memory++)
+        struct split *split = &placement->split;
+        size_t n_nodes = placement->n_nodes;
+        for (size_t cell = 0; cell < domain->n_cells; cell++) {
+                split->order[cell] = cell;
+                for (size_t node = 0; node < n_nodes; node++) {
+                        split->remote[cell * n_nodes + node] = (double) domain->vcpus_of_cell[cell] * memory_distance(placement, domain, cell, node);
+                        split->elsewhere_kib[cell * n_nodes + node] = elsewhere_kib(placement, domain, cell, node);
+                }
+        }
+        qsort_r(split->order, domain->n_cells, sizeof *split->order, compare_cells, (void *) domain);
+        int n_ways = can_move_memory(domain, placement->rules->memory) ? 2 : 1;
+        for (size_t seed = 0; seed < n_nodes; seed++)
+                for (int with_memory = 0; with_memory < n_ways; with_memory++)
                         try_split_from(placement, domain, seed, with_memory);
 }
 
@@ -393,6 +457,6 @@ void choose_nodes(struct placement *placement, const struct placed_domain *domai
         best->valid = moved->valid = false;
         try_shapes(placement, domain);
         /* memory must win by itself what a move must win, not on the back of vCPUs that are better off anyway */
-        if (moved->valid && moved->cost + price(placement, moved) + least_gain(placement, domain) <= best->cost)
+        if (moved->valid && moved->cost + price(placement, moved->moved_kib) + least_gain(placement, domain) <= best->cost)
                 layout_copy(placement, best, moved);
 }

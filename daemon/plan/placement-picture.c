@@ -188,11 +188,13 @@ static int take_vcpus(struct placement *placement, struct placed_domain *placed)
         placed->n_vcpus = domain->n_vcpus;
         placed->vcpus = calloc(placed->n_vcpus ? placed->n_vcpus : 1, sizeof *placed->vcpus);
         placed->shares = calloc((placed->n_vcpus ? placed->n_vcpus : 1) * placement->n_nodes, sizeof *placed->shares);
-        if (!placed->vcpus || !placed->shares)
+        placed->vcpus_of_cell = calloc(placed->n_cells, sizeof *placed->vcpus_of_cell);
+        if (!placed->vcpus || !placed->shares || !placed->vcpus_of_cell)
                 return -ENOMEM;
         for (size_t i = 0; i < placed->n_vcpus; i++) {
                 int cell = domain->vcpus[i].pub.cell;
                 placed->vcpus[i].cell = cell >= 0 && (size_t) cell < placed->n_cells ? (size_t) cell : 0;
+                placed->vcpus_of_cell[placed->vcpus[i].cell]++;
                 if (domain->vcpus[i].cpus && !(placed->vcpus[i].cpus = hwloc_bitmap_dup(domain->vcpus[i].cpus)))
                         return -ENOMEM;
                 picture_vcpu_changed(placement, placed, i);
@@ -324,14 +326,11 @@ void picture_count(struct placement *placement, const struct placed_domain *doma
                 }
                 if (is_free_on_its_nodes(placement, vcpu->cpus, shares))
                         continue;
-                size_t n = 0;
                 unsigned cpu;
-                hwloc_bitmap_foreach_begin(cpu, placement->usable) {
-                        n += hwloc_bitmap_isset(vcpu->cpus, cpu) != 0;
-                } hwloc_bitmap_foreach_end();
-                hwloc_bitmap_foreach_begin(cpu, placement->usable) {
-                        if (hwloc_bitmap_isset(vcpu->cpus, cpu))
-                                count_cpu(placement, cpu, sign / (double) n);
+                (void) hwloc_bitmap_and(placement->common, placement->usable, vcpu->cpus);
+                int n = hwloc_bitmap_weight(placement->common);
+                hwloc_bitmap_foreach_begin(cpu, placement->common) {
+                        count_cpu(placement, cpu, sign / (double) n);
                 } hwloc_bitmap_foreach_end();
         }
 }
@@ -458,19 +457,18 @@ static int allocate(struct placement *placement) {
 
 static int allocate_scratch(struct placement *placement) {
         placement->weights = calloc(placement->max_cells * placement->n_nodes, sizeof *placement->weights);
-        placement->cells = calloc(placement->max_cells, sizeof *placement->cells);
         size_t n_vcpus = 1; /* one more, that nothing is allocated without a size */
         for (size_t i = 0; i < placement->n_domains; i++)
                 n_vcpus += placement->domains[i].n_vcpus;
         placement->floating = calloc(n_vcpus, sizeof *placement->floating);
-        if (!placement->weights || !placement->cells || !placement->floating)
+        if (!placement->weights || !placement->floating)
                 return -ENOMEM;
         for (int i = 0; i < _LAYOUT_MAX; i++) {
                 int r = make_layout(placement, &placement->layouts[i]);
                 if (r < 0)
                         return r;
         }
-        return 0;
+        return split_init(&placement->split, placement->max_cells, placement->n_nodes);
 }
 
 int placement_new(struct placement **ret, const struct host *host, const struct placement_rules *rules) {
@@ -505,6 +503,7 @@ static void free_domain(struct placed_domain *domain) {
         hwloc_bitmap_free(domain->emulator);
         hwloc_bitmap_free(domain->memory_nodes);
         free(domain->vcpus);
+        free(domain->vcpus_of_cell);
         free(domain->shares);
         free(domain->kib);
         free(domain->kib_known);
@@ -541,7 +540,7 @@ struct placement *placement_free(struct placement *placement) {
         free(placement->weights);
         free(placement->coming);
         free(placement->own);
-        free(placement->cells);
+        split_done(&placement->split);
         free(placement);
         return NULL;
 }
