@@ -8,7 +8,6 @@
 #include "bus-methods.h"
 #include "bus-properties.h"
 #include "daemon/cleanup.h"
-#include "daemon/clock.h"
 #include "daemon/log.h"
 #include "daemon/plan/placement.h"
 
@@ -211,18 +210,6 @@ static void on_answer(void *userdata, int result, const char *reason) {
 
 /* ---- advice */
 
-/* Anybody may ask, and each answer takes a look at the whole host: so much time of each window, on top of one answer. */
-#define ADVICE_USEC 5000
-#define ADVICE_WINDOW_USEC 100000
-
-static bool may_advise(struct bus *bus, uint64_t now) {
-        if (now - bus->advice_window_usec >= ADVICE_WINDOW_USEC) {
-                bus->advice_window_usec = now;
-                bus->advised_usec = 0;
-        }
-        return bus->advised_usec < ADVICE_USEC;
-}
-
 BUS_METHOD(bus_method_advise) {
         struct bus *bus = userdata;
         const struct host *host = engine_host(bus->engine);
@@ -238,9 +225,10 @@ BUS_METHOD(bus_method_advise) {
         const struct domain *domain = host_domain(host, name);
         if (!domain)
                 return wish_error(error, -ENOENT, name, "");
-        uint64_t begin = monotonic_usec();
-        if (!may_advise(bus, begin))
-                return sd_bus_error_set(error, BUS_ERROR_BUSY, "Advice was asked for too often: ask again a moment later");
+        uint64_t begin;
+        r = bus_may_look(bus, &begin, error);
+        if (r < 0)
+                return r;
         placement_rules_init(&wanted);
         wanted.use_isolated = rules->vcpus_on_isolated;
         wanted.banned_cpus = rules->banned_cpus;
@@ -248,7 +236,7 @@ BUS_METHOD(bus_method_advise) {
         r = placement_new(&placement, host, &wanted);
         if (r == 0)
                 r = placement_advise(placement, domain, &text);
-        bus->advised_usec += monotonic_usec() - begin;
+        bus_looked(bus, begin);
         return r < 0 ? r : sd_bus_reply_method_return(message, "s", text ? text : "");
 }
 

@@ -38,8 +38,8 @@ struct bus {
         char *state; /* the answer to the last GetState; NULL when there was none or something changed since */
         unsigned state_mask;
         uint64_t state_epoch;
-        uint64_t advice_window_usec; /* since when advice is counted */
-        uint64_t advised_usec;       /* that it took since */
+        uint64_t look_window_usec; /* since when looks at the whole host are counted: see bus_may_look() */
+        uint64_t looked_usec;      /* that they took since */
         bool submitting;     /* the decision that comes is that of a client's wish: the engine derives at once */
         uint64_t hold_until; /* number of the epoch whose derived values show what was last decided */
 };

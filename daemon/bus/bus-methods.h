@@ -33,6 +33,10 @@ void bus_job_changed(struct bus *bus, const struct job *job);
 int bus_take_string(char *to, size_t size, const char *from, const char *what, sd_bus_error *error);
 /* 0 or, with `error` set, a negative errno. `id` was checked by bus_take_string(). */
 int bus_check_exists(struct bus *bus, enum bus_class class, const char *what, const char *id, sd_bus_error *error);
+/* For what anybody may ask and takes a look at the whole host: so much time in each window goes into it at most, on top of one answer. 0: `ret_begin` is for bus_looked(), to be called when
+ * the answer is worked out; otherwise, with `error` set, a negative errno: ask again a moment later. */
+int bus_may_look(struct bus *bus, uint64_t *ret_begin, sd_bus_error *error);
+void bus_looked(struct bus *bus, uint64_t begin);
 /* "client:uid=0", of whoever sent the message. 0 or -errno. */
 int bus_client_source(sd_bus_message *message, char *ret, size_t size);
 

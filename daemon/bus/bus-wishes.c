@@ -7,6 +7,7 @@
 
 #include "bus-methods.h"
 #include "daemon/cleanup.h"
+#include "daemon/clock.h"
 
 /* ---- what comes in: strings of a bounded length without control characters, ids that exist */
 
@@ -59,6 +60,26 @@ int bus_client_source(sd_bus_message *message, char *ret, size_t size) {
                 (void) snprintf(ret, size, "client:uid=%u", (unsigned) uid);
         sd_bus_creds_unref(creds);
         return r < 0 ? r : 0;
+}
+
+#define LOOK_USEC 5000
+#define LOOK_WINDOW_USEC 100000
+
+int bus_may_look(struct bus *bus, uint64_t *ret_begin, sd_bus_error *error) {
+        const uint64_t now = monotonic_usec();
+
+        if (now - bus->look_window_usec >= LOOK_WINDOW_USEC) {
+                bus->look_window_usec = now;
+                bus->looked_usec = 0;
+        }
+        if (bus->looked_usec >= LOOK_USEC)
+                return sd_bus_error_set(error, BUS_ERROR_BUSY, "Advice, or what would become of a wish, was asked for too often: ask again a moment later");
+        *ret_begin = now;
+        return 0;
+}
+
+void bus_looked(struct bus *bus, uint64_t begin) {
+        bus->looked_usec += monotonic_usec() - begin;
 }
 
 static void intent_init(struct intent *intent, enum intent_action action) {
@@ -231,8 +252,13 @@ BUS_METHOD(bus_method_why_not) {
         else if ((intent.action = intent_action_from_string(name)) < 0 || intent.action == INTENT_SET)
                 return sd_bus_error_setf(error, BUS_ERROR_INVALID, "There is no action \"%s\"; to ask for a knob, give its name", name);
         r = bus_client_source(message, intent.source, sizeof(intent.source));
+        uint64_t begin = 0;
         if (r >= 0)
-                r = engine_why_not(bus->engine, &intent, &decision);
+                r = bus_may_look(bus, &begin, error);
+        if (r < 0)
+                return r;
+        r = engine_why_not(bus->engine, &intent, &decision);
+        bus_looked(bus, begin);
         if (r == -EAGAIN)
                 return sd_bus_error_setf(error, BUS_ERROR_BUSY, "There is no second sample of the host yet: try again in an epoch or two");
         if (r < 0)

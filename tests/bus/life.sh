@@ -58,6 +58,18 @@ test_life() {
   is "$(busctl --system --json=short call org.iocore1 /org/iocore1 org.freedesktop.DBus.ObjectManager GetManagedObjects | jq '.data[0] | keys | length')" \
     $((32 + 1 + 1 + vms * 21)) "managed objects are all but queues there too"
   holds "one queue of them can be read" get "/org/iocore1/queue/vq_2e$((vms * 10))_2e3" org.iocore1.Queue Load
+  # so many questions at a time that their looks at the whole host take more than the twentieth of the time that there is for them
+  local answers asker askers=()
+  answers=$(answers asked 3000)
+  diag "3000 questions: $answers"
+  [[ $answers =~ ^([0-9]+)\ answer,([0-9]+)\ org.iocore1.Error.Busy$ ]] && [ $((BASH_REMATCH[1] + BASH_REMATCH[2])) -eq 3000 ]
+  ok $? "some of a flood of questions what would become of a wish are answered, the others are to be asked again"
+  for asker in {1..24}; do
+    ctl why-not grow --cpu 3 --json >"$dir/answer.$asker" 2>&1 &
+    askers+=($!)
+  done
+  wait "${askers[@]}"
+  is "$(cat "$dir"/answer.* | jq -r .verdict | sort | uniq -c | awk '{ print $1, $2 }')" "24 planned" "which iocorectl does: however many ask at a time, all are answered"
   if ! sanitized; then
     [ "$(resident_kib)" -lt 65536 ]
     ok $? "in less than 64 MiB"

@@ -6,6 +6,7 @@ raw-client.py SOCKET WHAT [N]
   huge N        calls with a string of N bytes; prints the errors' names, "dropped" when the bus ends the connection
   utf8          a call with a string that is not UTF-8; prints "dropped" when the bus ends the connection
   flood N       N calls of GetState, a hundred at a time; prints how many were answered
+  asked N       N calls of WhyNot, a hundred at a time; prints what they were answered: "answer" or the error's name, a line each
   noreply N     N calls of GetState that want no answer, and one that does
   managed N     N calls of GetManagedObjects, a hundred at a time
   subscribe N   N match rules, then asks for the version; prints how many rules the bus granted
@@ -152,6 +153,19 @@ def flood(path, n, **what):
     print(answered)
 
 
+def asked(path, n):
+    client = Client(path)
+    sent = answered = 0
+    while answered < n:
+        while sent < n and sent - answered < 100:
+            client.call("WhyNot", "ssiis", ("place", "vm1", -1, -1, "0@0"))
+            sent += 1
+        kind, _, error = client.message()
+        if kind in (METHOD_RETURN, ERROR):
+            answered += 1
+            print(error or "answer")
+
+
 def noreply(path, n):
     client = Client(path)
     for _ in range(n):
@@ -191,7 +205,7 @@ def types(path, _):
 
 def main():
     path, what, n = sys.argv[1], sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 1
-    {f.__name__: f for f in (huge, utf8, flood, noreply, managed, subscribe, vanish, types)}[what](path, n)
+    {f.__name__: f for f in (huge, utf8, flood, asked, noreply, managed, subscribe, vanish, types)}[what](path, n)
 
 
 main()
