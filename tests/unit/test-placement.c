@@ -217,9 +217,9 @@ static void a_large_domain_of_one_cell_is_spread_over_near_nodes(void **state) {
 }
 
 /* Memory of the cell on each node, in GiB. */
-static void set_memory(const struct fixture *fixture, struct domain *domain, const unsigned *gib) {
+static void set_memory(const struct fixture *fixture, struct domain *domain, const unsigned *gib, size_t n_nodes) {
         placement_cell_memory(fixture->host, domain, 0, 0);
-        for (size_t i = 0; i < fixture->host->n_nodes; i++)
+        for (size_t i = 0; i < n_nodes; i++)
                 domain->cells[0].kib_of_node[i] = gib[i] * GIB;
 }
 
@@ -229,7 +229,7 @@ static void a_large_domain_of_one_cell_is_spread_over_the_nodes_with_its_memory_
         (void) state;
         start(&fixture, 4, 8, 1);
         struct domain *domain = placement_domain(fixture.host, "vm", 12, "0-31", 80 * GIB);
-        set_memory(&fixture, domain, gib);
+        set_memory(&fixture, domain, gib, 4);
         assert_int_equal(plan(&fixture), 1);
         assert_int_equal(fixture.plan.proposals[0].shape, PLACEMENT_SPREAD);
         assert_nodes(&fixture.plan.proposals[0], 0, "1,3");
@@ -248,9 +248,9 @@ static void a_large_domain_that_is_bound_to_no_node_leaves_room_for_small_ones(v
         start(&fixture, 2, 8, 1);
         for (size_t i = 0; i < 2; i++)
                 placement_host_memory(fixture.host, i, 64 * GIB, 16 * GIB);
-        set_memory(&fixture, placement_domain(fixture.host, "large", 12, "0-15", 80 * GIB), large);
-        set_memory(&fixture, placement_domain(fixture.host, "placed", 2, "0-7", 8 * GIB), small);
-        set_memory(&fixture, placement_domain(fixture.host, "new", 2, "0-15", 8 * GIB), small);
+        set_memory(&fixture, placement_domain(fixture.host, "large", 12, "0-15", 80 * GIB), large, 2);
+        set_memory(&fixture, placement_domain(fixture.host, "placed", 2, "0-7", 8 * GIB), small, 2);
+        set_memory(&fixture, placement_domain(fixture.host, "new", 2, "0-15", 8 * GIB), small, 2);
         assert_int_equal(plan(&fixture), 2);
         for (size_t i = 0; i < 2; i++) {
                 assert_int_equal(fixture.plan.proposals[i].shape, PLACEMENT_WHOLE);
