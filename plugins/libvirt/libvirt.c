@@ -146,8 +146,8 @@ static void libvirt_describe(void *userdata, void (*say)(void *userdata, const c
         if (!state->status.connected || !state->status.answers)
                 snprintf(text, sizeof text, "%.200s does not answer (%s): %zu domains, as they were last", state->uri, state->status.trouble, state->n_domains);
         else
-                snprintf(text, sizeof text, "%.200s, %zu domains%s%s%s", state->uri, state->n_domains, state->status.writable ? "" : ", read-only (",
-                         state->status.writable ? "" : state->status.read_only, state->status.writable ? "" : "): nothing is placed");
+                snprintf(text, sizeof text, "%.200s, %zu domain%s%s%s%s", state->uri, state->n_domains, state->n_domains == 1 ? " of its" : "s of its",
+                         state->status.writable ? "" : ", read-only (", state->status.writable ? "" : state->status.read_only, state->status.writable ? "" : "): nothing is placed");
         say(say_userdata, "libvirt", text);
 }
 
