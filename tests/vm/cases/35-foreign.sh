@@ -27,8 +27,8 @@ is "$(n_told)" 1 "and told once"
 # Reason to move it: its core gets full, and then there is one more.
 for name in a b c; do tell_load "$name" load 0.35; done
 epoch() { iocorectl status --json | jq .epoch; }
-end=$(($(epoch) + 20))
-passed() { [ "$(epoch)" -ge "$end" ]; }
+twentieth=$(($(epoch) + 20))
+passed() { [ "$(epoch)" -ge "$twentieth" ]; }
 wait_until 120 passed
 is "$(cpus_of "$id")" 2-3 "it is not touched again in 20 epochs"
 holds "it is still manual" manual
