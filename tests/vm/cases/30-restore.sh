@@ -39,6 +39,15 @@ reserved() {
   return 0
 }
 gathered() { all_bound && reserved; }
+# The daemon stands still then, in the middle of nothing: it may always be about to make another I/O core.
+gathered_and_stopped() {
+  local daemon
+  daemon=$(cat "$WORK/daemon.pid")
+  gathered && kill -STOP "$daemon" || return 1
+  gathered && return
+  kill -CONT "$daemon"
+  return 1
+}
 owner_mask=$(cpus_of "$(cat "$WORK/load.one.pid")")
 n_born=0
 one_is_born() {
@@ -64,7 +73,7 @@ born_as_owner
 
 dump_state > "$WORK/before"
 start_daemon
-holds "they are gathered again" wait_until 90 gathered
+holds "they are gathered again" wait_until 90 gathered_and_stopped
 stop_daemon KILL
 holds "SIGKILL leaves them there" gathered
 one_is_born
