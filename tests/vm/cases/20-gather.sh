@@ -14,18 +14,10 @@ for name in $names; do
 done
 
 declare -A ran run_before wait_before run_after wait_after without
-# record SAMPLES [COMMAND]: sets ran[NAME] to the CPUs that its worker was last seen on, and $seen to the words that COMMAND says meanwhile.
+# record SAMPLES: sets ran[NAME] to the CPUs that its worker was last seen on.
 record() {
-  local name cpus word recorder
-  last-cpus "$1" "${worker[@]}" > "$WORK/cpus" &
-  recorder=$!
-  seen=" "
-  while [ $# -gt 1 ] && kill -0 "$recorder" 2> /dev/null; do
-    for word in $("$2"); do
-      case $seen in *" $word "*) ;; *) seen="$seen$word " ;; esac
-    done
-  done
-  wait "$recorder"
+  local name cpus
+  last-cpus "$1" "${worker[@]}" > "$WORK/cpus"
   for name in $names; do
     cpus=$(sed -n "s/^${worker[$name]} //p" "$WORK/cpus")
     ran[$name]=" $cpus "
@@ -44,26 +36,25 @@ done
 [ "$total" -ge 16 ]
 ok $? "without iocored a worker was seen on $((total / 8)).$((total * 10 / 8 % 10)) CPUs in the mean"
 
-# Of each worker: the epoch of the decision that put it onto an I/O core. It was there when the daemon came: it appeared in epoch 1.
-placed_in() {
+# A line for each time that a worker was put onto an I/O core: "t.TID EPOCH CPU". It was there when the daemon came: it appeared in epoch 1.
+placements() {
   local id
   for id in $(history 'select(.verdict == "done") | .id'); do
-    iocorectl why "$id" --json | jq -r '.epoch as $epoch | .steps[] | select(.knob == "unit.place") | "\(.object) \($epoch)"'
+    iocorectl why "$id" --json | jq -r '.epoch as $epoch | .steps[] | select(.knob == "unit.place") | "\(.object) \($epoch) \(.cpu)"'
   done
 }
-all_placed() { [ "$(placed_in | cut -d ' ' -f 1 | sort -u | wc -l)" -eq 8 ]; }
-latest=
-for repetition in 1 2 3; do
+all_placed() { [ "$(placements | cut -d ' ' -f 1 | sort -u | wc -l)" -eq 8 ]; }
+while another_attempt; do
+  [ ! -e "$WORK/daemon.pid" ] || stop_daemon TERM
   start_daemon
   ok $? "iocored starts on a stock kernel"
   wait_until 60 all_placed
   ok $? "all workers are put onto I/O cores"
-  latest="$latest $(placed_in | sort -k 1,1 -u | sort -k 2,2n | tail -n 1 | cut -d ' ' -f 2)"
-  [ "$repetition" -eq 3 ] || stop_daemon TERM
+  last=$(placements | sort -k 1,1 -u | cut -d ' ' -f 2 | sort -n | tail -n 1)
+  [ $((last - 1)) -le 3 ]
+  attempt_gave $? "$last"
 done
-median=$(printf '%s\n' $latest | sort -n | sed -n 2p)
-[ $((median - 1)) -le 3 ]
-ok $? "within 3 epochs of appearing, which was epoch 1: the last of them in epochs$latest, in the median $median"
+ok_in_most "they are within 3 epochs of appearing, which was epoch 1: the last of them"
 
 # A worker that was moved shows the CPU that it came from until it has run again, which takes a while where nine threads share two real CPUs.
 all_ran_there() {
@@ -77,16 +68,19 @@ wait_until 30 all_ran_there
 ok $? "all of them have run there"
 
 for name in $names; do run_before[$name]=$(run_nsec "${worker[$name]}") wait_before[$name]=$(wait_nsec "${worker[$name]}"); done
-# Which CPUs are I/O cores may change meanwhile: those that were any.
-record 60 io_cores
+record 60
 for name in $names; do run_after[$name]=$(run_nsec "${worker[$name]}") wait_after[$name]=$(wait_nsec "${worker[$name]}"); done
+# Where iocored put it may change meanwhile, and a worker that sleeps shows the CPU before: those that were any since the daemon came.
+placements > "$WORK/placements"
 elsewhere=0
-diag "worker  VM  CPUs without  CPUs with     run ms  wait ms  (I/O cores:$seen)"
+diag "worker  VM  CPUs without  CPUs with     run ms  wait ms  put onto"
 for name in $names; do
-  for cpu in ${ran[$name]}; do case $seen in *" $cpu "*) ;; *) elsewhere=$((elsewhere + 1)) ;; esac; done
-  diag "$(printf '%-7s %-3s %-13s %-12s %7d %8d' "${worker[$name]}" "$name" "${without[$name]}" "${ran[$name]}" $(((${run_after[$name]} - ${run_before[$name]}) / 1000000)) \
-    $(((${wait_after[$name]} - ${wait_before[$name]}) / 1000000)))"
+  put=$(sed -n "s/^t\.${worker[$name]} [0-9]* //p" "$WORK/placements" | sort -nu | tr '\n' ' ')
+  for cpu in ${ran[$name]}; do case " $put" in *" $cpu "*) ;; *) elsewhere=$((elsewhere + 1)) ;; esac; done
+  diag "$(printf '%-7s %-3s %-13s %-12s %7d %8d  %s' "${worker[$name]}" "$name" "${without[$name]}" "${ran[$name]}" $(((${run_after[$name]} - ${run_before[$name]}) / 1000000)) \
+    $(((${wait_after[$name]} - ${wait_before[$name]}) / 1000000)) "$put")"
 done
+[ "$elsewhere" -eq 0 ] || diag "$(history '"\(.id) epoch \(.epoch): \(.action) \(.verdict) \(.text)"')"
 is "$elsewhere" 0 "with it, workers were seen on I/O cores only"
 
 # Threads of VMs that are no workers, and whose mask holds an I/O core: "tid mask".
