@@ -10,22 +10,23 @@ test_cores() {
     return
   fi
   v metadata "$tag-d" --uri https://iocore.org/xmlns/domain/1 --key iocore --set "<iocore policy='manual'/>" --live
+  wait_until "$soon" domain_is "$tag-d" .policy manual
   holds "CPU 1 becomes an I/O core" ctl grow --cpu 1
   for name in a b c; do
-    wait_until 10 cpus_are "$tag-$name" "0 0 0"
+    wait_until "$soon" cpus_are "$tag-$name" "0 0 0"
     ok $? "vCPUs and IOThread of $name leave it, as virsh says" || diag "$(v vcpupin "$tag-$name"; tail -5 "$work/iocored.log")"
     is "$(allowed_cpus "$tag-$name" 'CPU 1/*')" 0 "and the kernel"
   done
   is "$(vcpu_pin "$tag-d" 1)" "$(all_cpus)" "those of one whose owner wants it to be left alone stay"
-  wait_until 5 grep -q "vCPU 1 of $tag-d stays: its owner wants it to be left alone" "$work/iocored.log"
+  wait_until "$soon" grep -q "vCPU 1 of $tag-d stays: its owner wants it to be left alone" "$work/iocored.log"
   ok $? "which is told"
   # one that is started meanwhile
   v destroy "$tag-c" && v create "$work/c.xml"
-  wait_until 10 cpus_are "$tag-c" "0 0 0"
+  wait_until "$soon" cpus_are "$tag-c" "0 0 0"
   ok $? "one that is started later has to leave, too"
   holds "CPU 1 is an I/O core no more" ctl shrink
   for name in a b c; do
-    wait_until 10 cpus_are "$tag-$name" "$(all_cpus) $(all_cpus) $(all_cpus)"
+    wait_until "$soon" cpus_are "$tag-$name" "$(all_cpus) $(all_cpus) $(all_cpus)"
     ok $? "vCPUs and IOThread of $name have it back" || diag "$(v vcpupin "$tag-$name"; tail -5 "$work/iocored.log")"
   done
 }
@@ -37,22 +38,22 @@ test_cores_by_hand() {
   [ "$(nproc --all)" -ge 4 ] && list=1-2 || list=1
   domain_xml "$hand" "<cputune><vcpupin vcpu='0' cpuset='$list'/><iothreadpin iothread='1' cpuset='$list'/></cputune>" >"$work/hand.xml"
   holds "a domain with a vCPU and an IOThread that are pinned by hand to CPUs $list starts" v create "$work/hand.xml"
-  wait_until 10 domain_is "$hand" .pinned true
+  wait_until "$soon" domain_is "$hand" .pinned true
   holds "CPU 1 becomes an I/O core again" ctl grow --cpu 1
-  wait_until 10 vcpu_is "$hand" 1 "$(without_cpu 1)"
+  wait_until "$soon" vcpu_is "$hand" 1 "$(without_cpu 1)"
   ok $? "the vCPU that is not pinned leaves it" || diag "$(v vcpupin "$hand"; tail -5 "$work/iocored.log")"
-  wait_until 10 grep -q "vCPU 0 of $hand stays: it is pinned by hand, and its owner does not say policy=auto" "$work/iocored.log"
+  wait_until "$soon" grep -q "vCPU 0 of $hand stays: it is pinned by hand, and its owner does not say policy=auto" "$work/iocored.log"
   ok $? "that the other stays is told" || diag "$(tail -5 "$work/iocored.log")"
-  wait_until 10 grep -q "IOThread 1 of $hand stays: it is pinned by hand" "$work/iocored.log"
+  wait_until "$soon" grep -q "IOThread 1 of $hand stays: it is pinned by hand" "$work/iocored.log"
   ok $? "that the IOThread does, too" || diag "$(tail -5 "$work/iocored.log")"
-  wait_until 10 past_epoch $(($(epoch) + 10))
+  epochs_pass 10
   is "$(vcpu_pin "$hand" 0) $(allowed_cpus "$hand" 'CPU 0/*') $(iothread_pin "$hand")" "$list $list $list" "they are where they were"
   [ "$list" = 1 ] && auto=$(without_cpu 1) || auto=2
   ctl domain set "$hand" policy=auto
-  wait_until 10 vcpu_is "$hand" 0 "$auto"
+  wait_until "$soon" vcpu_is "$hand" 0 "$auto"
   ok $? "unless their owner says policy=auto" || diag "$(v vcpupin "$hand"; tail -5 "$work/iocored.log")"
   holds "CPU 1 is an I/O core no more, again" ctl shrink
-  wait_until 10 vcpu_is "$hand" 0 "$list"
+  wait_until "$soon" vcpu_is "$hand" 0 "$list"
   ok $? "then they have it back" || diag "$(v vcpupin "$hand"; tail -5 "$work/iocored.log")"
   v destroy "$hand"
 }

@@ -78,14 +78,18 @@ idles() {
   load=$(load_of "$1") && [ "$load" -le 2 ]
 }
 
-# load_follows WHAT NAME SUSPENDED-OR-RESUMED UNIT CONDITION SECONDS COMMAND...: after the command the condition holds; sets $late, how many milliseconds after libvirt's event
+# event_msecs KIND NAME: when libvirt told each event of that kind so far
+event_msecs() { libvirt_events | awk -v key="$1 $2" '$1 " " $2 == key { print $3 }'; }
+more_events() { [ "$(event_msecs "$2" "$3" | wc -l)" -gt "$1" ]; }
+# load_follows WHAT NAME SUSPENDED-OR-RESUMED UNIT CONDITION COMMAND...: after the command the condition holds; sets $late, how many milliseconds after libvirt's event
 # the last one asked who still saw it otherwise.
 late=
 load_follows() {
-  local what=$1 name=$2 change=$3 unit=$4 condition=$5 end=$((SECONDS + $6)) began wrong=0 event status=1
-  shift 6
+  local what=$1 name=$2 change=$3 unit=$4 condition=$5 before began wrong=0 event last=$((SECONDS + patience)) status=1
+  shift 5
+  before=$(event_msecs "domain-$change" "$name" | wc -l)
   holds "$what" "$@"
-  while [ "$SECONDS" -lt "$end" ]; do
+  while [ "$SECONDS" -lt "$last" ]; do
     began=$(now_msec)
     if "$condition" "$unit"; then
       status=0
@@ -93,14 +97,20 @@ load_follows() {
     fi
     wrong=$began
   done
-  event=$(libvirt_events | awk -v key="domain-$change $name" '$1 " " $2 == key { msec = $3 } END { print msec }')
+  wait_until "$soon" more_events "$before" "domain-$change" "$name" || status=1
+  event=$(event_msecs "domain-$change" "$name" | tail -1)
   late=$((wrong - ${event:-0}))
   [ "$wrong" -ne 0 ] || late=0
-  [ -n "$event" ] && return "$status"
+  return "$status"
 }
 
 # that there is none yet is told, too, when the guest starts
-agent_is_told() { jq -e --arg name "$1" 'select(.payload.data == ["domain-agent", $name, "connected"])' "$work/signals"; }
+agent_is_told() { jq -en --arg name "$1" 'any(inputs; .payload.data == ["domain-agent", $name, "connected"])' "$work/signals"; }
+
+plug_and_unplug() {
+  device_follows "an interface that is plugged into it is one of its devices" "$1" added ua-net v attach-device "$1" "$work/guest-interface.xml"
+  device_follows "and is none any more when the guest has let go of it" "$1" removed ua-net v detach-device "$1" "$work/guest-interface.xml"
+}
 
 test_guest() {
   local g=$tag-g reason unit
@@ -120,20 +130,23 @@ test_guest() {
   start_listening
   ok $? "libvirt's client and ours hear of domains" || return
   holds "a guest with a kernel starts" v create "$work/g.xml"
-  wait_until 120 agent_is_told "$g"
+  wait_until 400 agent_is_told "$g"
   ok $? "it opens its agent's port, which is told" || diag "$(tail -5 "$work/guest.console")"
-  device_follows "an interface that is plugged into it is one of its devices" "$g" added ua-net v attach-device "$g" "$work/guest-interface.xml"
-  device_follows "and is none any more when the guest has let go of it" "$g" removed ua-net v detach-device "$g" "$work/guest-interface.xml"
+  plug_and_unplug "$g"
   device_follows "a disk of its IOThread is one of its devices" "$g" added ua-load v attach-device "$g" "$work/guest-disk.xml"
   unit=$(iothread_unit "$g")
-  wait_until 60 works "$unit"
+  wait_until "$patience" works "$unit"
   ok $? "which gives the IOThread work" || diag "$(ctl units; tail -5 "$work/guest.console")"
+  while another_attempt; do plug_and_unplug "$g"; done
+  ok_in_most "each is shown within an epoch of 100 ms, and what a busy machine makes of it"
   test_load "$g" "$unit"
   device_follows "the disk is none any more when the guest has let go of it" "$g" removed ua-load v detach-device "$g" "$work/guest-disk.xml"
+  while another_attempt; do plug_and_unplug "$g"; done
+  ok_in_most "each is shown within an epoch of 100 ms, too"
   printf '%s\n' "agent connected" "device: device-added ua-net" "device: device-removed ua-net" "device: device-added ua-load" "suspended paused" "resumed unpaused" \
     "device: device-removed ua-load" "stopped destroyed" >"$work/wanted"
   v destroy "$g"
-  wait_until 10 domain_is_gone "$g"
+  wait_until "$soon" domain_is_gone "$g"
   ok $? "it ends, and is gone"
   heard_in_order
   ok $? "a policy hears of the agent, of the devices, and of the rest" || diag "$(diff "$work/wanted" "$work/heard")"
@@ -144,18 +157,25 @@ test_guest() {
   start_daemon
 }
 
+# A guest whose IOThread works is suspended and resumed.
 test_load() {
-  local bound
-  load_follows "a guest whose IOThread works is suspended" "$1" suspended "$2" idles 30 v suspend "$1"
-  ok $? "then the IOThread counts as idle" || diag "$(ctl units)"
-  # the epoch in which that was has some of its work
-  bound=$(($(epoch_bound) + 100))
-  [ "$late" -le "$bound" ]
-  ok $? "since the epoch after that in which it was suspended at the latest: $late ms, $bound ms are allowed"
-  load_follows "and resumed" "$1" resumed "$2" works 30 v resume "$1"
-  ok $? "then it counts again" || diag "$(ctl units)"
-  diag "$late ms after libvirt's event the IOThread was still seen idle"
-  # it is the guest that begins to work again, which on a busy machine it does when it gets a CPU
-  [ "$late" -le 10000 ]
-  ok $? "soon"
+  local status bound went= n=0 n_soon=0
+  while another_attempt; do
+    load_follows "a guest whose IOThread works is suspended" "$1" suspended "$2" idles v suspend "$1"
+    status=$?
+    ok "$status" "then the IOThread counts as idle" || diag "$(ctl units)"
+    # the epoch in which that was has some of its work
+    bound=$(($(epoch_bound) + 100))
+    [ "$status" -eq 0 ] && [ "$late" -le "$bound" ]
+    attempt_gave $? "$late ms, $bound ms are allowed"
+    load_follows "and resumed" "$1" resumed "$2" works v resume "$1"
+    ok $? "then it counts again" || diag "$(ctl units)"
+    # it is the guest that begins to work again, which on a busy machine it does when it gets a CPU
+    n=$((n + 1))
+    [ "$late" -gt 10000 ] || n_soon=$((n_soon + 1))
+    went="$went${went:+, }$late ms"
+  done
+  ok_in_most "it counts as idle since the epoch after that in which it was suspended at the latest"
+  [ $((n_soon * 5)) -ge $((n * 3)) ]
+  ok $? "and again soon after it was resumed: $went"
 }

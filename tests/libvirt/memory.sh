@@ -2,7 +2,7 @@
 # The memory of a real domain: where it is, and moved to a node, with a bar on a terminal.
 
 # One terminal of tmux's, with its server: its socket is ours.
-tm() { timeout 20 tmux -f /dev/null -S "$work/tmux" "$@"; }
+tm() { timeout "$patience" tmux -f /dev/null -S "$work/tmux" "$@"; }
 screen() { tm capture-pane -p -t bar | sed '/^ *$/d'; }
 command_ended() { screen | grep -q "^ended 0$"; }
 has_been_drawn() { grep -q $'\r\\[[#.]*\\]' "$1"; }
@@ -13,7 +13,7 @@ test_memory() {
   plugins='libvirt numa vhost-thread cpu' configure
   start_daemon
   ok $? "iocored runs with the plugin numa" || return
-  wait_until 15 domain_is "$a" .state running
+  wait_until "$patience" domain_is "$a" .state running
   ctl domain memory "$a" >"$work/output" 2>&1
   ok $? "the memory of a domain is looked at" || diag "$(cat "$work/output" "$work/iocored.log" | tail -20)"
   awk 'NR == 1 && $1 == "CELL" { head = 1 } NR > 1 && $0 ~ /M \([0-9]+\)/ { rows++ } END { exit !(head && rows > 0) }' "$work/output"
@@ -30,12 +30,12 @@ test_memory() {
     skip "a bar on a terminal" "needs tmux"
     return
   fi
-  tm new-session -d -s bar -x 120 -y 20 "exec sh" && wait_until 10 tm has-session -t bar
-  tm pipe-pane -t bar "cat >'$work/drawn'" && wait_until 10 test -e "$work/drawn"
+  tm new-session -d -s bar -x 120 -y 20 "exec sh" && wait_until "$patience" tm has-session -t bar
+  tm pipe-pane -t bar "cat >'$work/drawn'" && wait_until "$patience" test -e "$work/drawn"
   tm send-keys -t bar "clear; DBUS_SYSTEM_BUS_ADDRESS='$DBUS_SYSTEM_BUS_ADDRESS' '$BUILD/iocorectl' domain move-memory '$a' 0; echo ended \$?" Enter
-  wait_until 20 command_ended
+  wait_until "$patience" command_ended
   ok $? "in a terminal it ends well, too" || diag "$(screen)"
-  wait_until 10 has_been_drawn "$work/drawn"
+  wait_until "$patience" has_been_drawn "$work/drawn"
   ok $? "a bar was drawn meanwhile" || diag "$(cat -v "$work/drawn")"
   screen | sed -n '/^ended/q; p' | tail -1 | grep -q "^done: "
   ok $? "its line is clean after the end" || diag "$(screen)"

@@ -21,7 +21,7 @@ test_pins() {
   is "$(poll_steps "$b")" "3 2" "for longer and shorter in such steps"
   set_knob iothread.cpus "$run.1" 99
   is "$(verdict)" failed "a CPU that is not there is refused"
-  wait_until 5 grep -q "not a list of CPUs of this host" "$work/iocored.log"
+  wait_until "$soon" grep -q "not a list of CPUs of this host" "$work/iocored.log"
   ok $? "which is told"
   is "$(iothread_pin "$b")" 1 "and changes nothing"
 
@@ -30,7 +30,7 @@ test_pins() {
   ok $? "an owner's wishes are kept" || diag "$(tail -3 "$work/iocored.log")"
   v metadata "$b" https://iocore.org/xmlns/domain/1 | grep -q 'class=.latency. weight=.300.\|weight=.300. class=.latency.'
   ok $? "as libvirt's metadata" || diag "$(v metadata "$b" https://iocore.org/xmlns/domain/1)"
-  wait_until 5 domain_is "$b" .class latency
+  wait_until "$soon" domain_is "$b" .class latency
   ok $? "and known"
   ctl domain set "$b" class=fast >"$work/output" 2>&1
   isnt_zero $? "what is none is refused: $(cat "$work/output")"
@@ -41,12 +41,12 @@ test_pins() {
   # somebody else
   ctl policy set test-pin cpu -- -1
   v vcpupin "$b" 1 0 --live
-  wait_until 5 grep -q "Somebody else changed $run.1: vcpu.cpus is 0, iocored had set it to 1" "$work/iocored.log"
+  wait_until "$soon" grep -q "Somebody else changed $run.1: vcpu.cpus is 0, iocored had set it to 1" "$work/iocored.log"
   ok $? "a pin that a hand changes is told" || diag "$(tail -20 "$work/iocored.log")"
   is "$(grep -c "Somebody else changed" "$work/iocored.log")" 1 "once, and nothing that iocored itself did is taken for that"
 
   # another run
-  v destroy "$tag-c" && v create "$work/c.xml" && wait_until 5 domain_is "$tag-c" .state running
+  v destroy "$tag-c" && v create "$work/c.xml" && wait_until "$soon" domain_is "$tag-c" .pid "$(cat "/run/libvirt/qemu/$tag-c.pid")"
   ctl set iothread.cpus "$old" 0 >"$work/output" 2>&1
   isnt_zero $? "what a domain was before it was started again is nobody any more" || diag "$(cat "$work/output")"
 
@@ -64,7 +64,7 @@ test_pins() {
   set_knob iothread.cpus "$run.1" 0
   stop_daemon KILL
   is "$(vcpus_are "$b" 1; echo $?) $(iothread_pin "$b")" "0 0" "an iocored that is killed leaves its pins"
-  timeout 20 "$BUILD/iocored" --config "$work/iocored.conf" --restore >>"$work/iocored.log" 2>&1
+  timeout "$patience" "$BUILD/iocored" --config "$work/iocored.conf" --restore >>"$work/iocored.log" 2>&1
   is "$(vcpus_are "$b" "$(all_cpus)"; echo $?) $(iothread_pin "$b")" "0 $(all_cpus)" "which --restore takes back"
   start_daemon
 }
@@ -84,12 +84,12 @@ resync = 1s"
   set_knob iothread.cpus "$run.1" 0
   is "$(iothread_pin "$b")" 0 "an IOThread that had all CPUs explicitly is pinned"
   holds "a hand gives them back" v iothreadpin "$b" 1 "$(all_cpus)" --live
-  wait_until 10 grep -q "Somebody else changed $run.1: iothread.cpus is $(all_cpus), iocored had set it to 0" "$work/iocored.log"
+  wait_until "$soon" grep -q "Somebody else changed $run.1: iothread.cpus is $(all_cpus), iocored had set it to 0" "$work/iocored.log"
   ok $? "which is told" || diag "$(tail -5 "$work/iocored.log")"
   set_knob iothread.poll-max-ns "$run.1" 20000
   is "$(polling "$b")" 20000 "it polls as it is told"
   holds "a hand sets that" v iothreadset "$b" 1 --poll-max-ns 555 --live
-  wait_until 10 grep -q "Somebody else changed $run.1: iothread.poll-max-ns is 555, iocored had set it to 20000" "$work/iocored.log"
+  wait_until "$soon" grep -q "Somebody else changed $run.1: iothread.poll-max-ns is 555, iocored had set it to 20000" "$work/iocored.log"
   ok $? "which is told, too" || diag "$(tail -5 "$work/iocored.log")"
   is "$(grep -c "Somebody else changed" "$work/iocored.log")" "$((told + 2))" "each once"
   stop_daemon

@@ -22,7 +22,7 @@ test_wishes() {
   is "$(grep -c "^ *<iocore:iocore xmlns:iocore=\"$WISHES\" class=\"throughput\" weight=\"7\" share-within=\"domain\"/>" "$work/after")" 2 \
     "as it runs, and for its next start" || diag "$(grep -n iocore: "$work/after")"
   is "$(without_ours after)" "$(cat "$work/before")" "all else of its XML is as before" || diag "$(diff "$work/before" "$work/after")"
-  wait_until 10 domain_is "$b" .share_within domain
+  wait_until "$soon" domain_is "$b" .share_within domain
   ok $? "share-within is known"
   is "$(ctl domain show "$b" | awk '$1 == "wishes" { $1 = ""; print substr($0, 2) }')" "class=throughput share-within=domain weight=7" "and shown"
   holds "wishes are taken away" ctl domain set "$b" class= share-within= weight=
@@ -31,10 +31,10 @@ test_wishes() {
   v metadata "$b" --uri https://example.org/ --remove --live --config
 
   # somebody else in our namespace
-  wait_until 10 has_class "$b" ""
+  wait_until "$soon" has_class "$b" ""
   before=$(times_foreign)
   v metadata "$b" --uri "$WISHES" --key iocore --set "<iocore class='latency' colour='red'/>" --live --config
-  wait_until 10 foreign_was_told "$before"
+  wait_until "$soon" foreign_was_told "$before"
   ok $? "an element of somebody else in our namespace is told" || diag "$(tail -5 "$work/iocored.log")"
   foreign=$(v metadata "$b" "$WISHES"; v metadata --config "$b" "$WISHES")
   is "$(domain "$b" .class)" "" "and not heeded"
@@ -44,7 +44,7 @@ test_wishes() {
   ok $? "for this reason" || diag "$(cat "$work/output")"
   is "$(v metadata "$b" "$WISHES"; v metadata --config "$b" "$WISHES")" "$foreign" "the element is as it was"
   # and once more looked at
-  v suspend "$b" && wait_until 10 domain_is "$b" .state paused && v resume "$b" && wait_until 10 domain_is "$b" .state running
+  v suspend "$b" && wait_until "$soon" domain_is "$b" .state paused && v resume "$b" && wait_until "$soon" domain_is "$b" .state running
   is "$(times_foreign)" $((before + 1)) "it was told once"
   v metadata "$b" --uri "$WISHES" --remove --live --config
 }
