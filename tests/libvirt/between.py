@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Stands between a client and libvirtd:  between.py SOCKET LIBVIRTD-SOCKET [PROCEDURE]
+# Stands between a client and libvirtd:  between.py SOCKET LIBVIRTD-SOCKET [PROCEDURE [N]]
 # With PROCEDURE, a number of libvirt's remote protocol, it ends with status 3 instead of passing on the first answer to that: libvirtd has done it, and nobody hears of it.
-# A message is its length (with itself), program, version, procedure, type (1: an answer), serial, status, each of four bytes, and more: https://libvirt.org/kbase/internals/rpc.html
+# With N, too, it loses the Nth question of that instead, and goes on with all else: libvirtd does not hear of it, and nobody answers. SOCKET.lost is there then.
+# A message is its length (with itself), program, version, procedure, type (0: a question, 1: an answer), serial, status, each of four bytes, and more:
+# https://libvirt.org/kbase/internals/rpc.html
 import os
 import socket
 import struct
 import sys
 import threading
 
-ANSWER = 1
+REMOTE = 0x20008086
+QUESTION, ANSWER = 0, 1
 
 
 def read(source, n):
@@ -22,16 +25,15 @@ def read(source, n):
     return data
 
 
-def pass_on(source, target, procedure):
+def pass_on(source, target, is_lost):
     try:
         while (head := read(source, 28)) is not None:
-            length, _, _, about, kind, _, _ = struct.unpack(">7I", head)
-            if about == procedure and kind == ANSWER:
-                os._exit(3)
+            length, program, _, procedure, kind, _, _ = struct.unpack(">7I", head)
             body = read(source, length - len(head))
             if body is None:
                 break
-            target.sendall(head + body)
+            if program != REMOTE or not is_lost(procedure, kind):
+                target.sendall(head + body)
     except OSError:
         pass
     for end in (source, target):
@@ -43,18 +45,39 @@ def pass_on(source, target, procedure):
 
 def main():
     path, libvirtd = sys.argv[1:3]
-    procedure = int(sys.argv[3]) if len(sys.argv) > 3 else None
-    if os.path.exists(path):
-        os.unlink(path)
+    wanted = int(sys.argv[3]) if len(sys.argv) > 3 else None
+    nth = int(sys.argv[4]) if len(sys.argv) > 4 else None
+    n_asked, lock = 0, threading.Lock()
+
+    def is_lost(procedure, kind):
+        nonlocal n_asked
+        if procedure != wanted or kind != (ANSWER if nth is None else QUESTION):
+            return False
+        if nth is None:
+            os._exit(3)
+        with lock:
+            n_asked += 1
+            lost = n_asked == nth
+        if lost:
+            open(path + ".lost", "w").close()
+        return lost
+
+    for old in (path, path + ".lost"):
+        if os.path.exists(old):
+            os.unlink(old)
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
     listener.listen()
     while True:
         client, _ = listener.accept()
         server = socket.socket(socket.AF_UNIX)
-        server.connect(libvirtd)
-        threading.Thread(target=pass_on, args=(client, server, None), daemon=True).start()
-        threading.Thread(target=pass_on, args=(server, client, procedure), daemon=True).start()
+        try:
+            server.connect(libvirtd)
+        except OSError:  # it is being started again
+            client.close()
+            continue
+        threading.Thread(target=pass_on, args=(client, server, is_lost), daemon=True).start()
+        threading.Thread(target=pass_on, args=(server, client, is_lost), daemon=True).start()
 
 
 main()

@@ -67,6 +67,7 @@ interval = 2"
   is "$(pins_of "$by_hand")" "1 0 1 0" "and those pinned by hand what the hand said"
   test_cells "$auto"
   test_emulator
+  test_killed_while_open "$auto"
 }
 
 cells_in() { grep -oE "<(cell|memnode) [^>]*>" | sort | tr -d '\n'; }
@@ -154,5 +155,42 @@ test_emulator() {
   timeout "$patience" "$BUILD/iocored" --config "$work/iocored.conf" --restore >>"$work/iocored.log" 2>&1
   is "$(emulator_cpus "$follows") $(pins_of "$follows")" "$everywhere $everywhere $everywhere $everywhere $everywhere $everywhere" "and --restore takes that back"
   v destroy "$strict"
+  rm "$work/policies/60-test-ask.lua"
+}
+
+# open_decision NAME: what is asked of libvirt for the domain, and has not been answered
+open_decision() { ctl decisions --json | jq -e --arg object "$1" '[.[] | select(.object == $object and .verdict == "in-progress")][0].id'; }
+count_foreign() { grep -c "Somebody else changed" "$work/iocored.log"; }
+
+# A decision to place a domain is announced and half done, and what is left of it lost on its way to a libvirtd that is killed then: it ends, nothing of it is taken for somebody else's,
+# the next one places the domain, and in the end all is put back.
+test_killed_while_open() {
+  local name=$1 everywhere before id
+  everywhere=$(all_cpus)
+  before=$(count_foreign)
+  configure "[topology]
+synthetic = numa:2 core:1 pu:1
+[plugin.libvirt]
+uri = qemu+unix:///system?socket=$work/between"
+  write_asking_policy "0:$name=place{placement=\"0@1 pin=cpu\"}"
+  # the second of its two vCPUs
+  start_between "$pin_vcpu_flags" 2
+  start_daemon && wait_until "$patience" test -e "$work/between.lost"
+  ok $? "a domain is being placed, and a question about its second vCPU does not come to libvirtd" || diag "$(ctl status; ctl decisions; cat "$work/between.log")"
+  id=$(open_decision "$name")
+  ok $? "the decision is open" || diag "$(ctl decisions)"
+  is "$(pins_of "$name")" "1 $everywhere 1 $everywhere" "one vCPU is where it is to be, the other where it was"
+  stop_libvirtd KILL
+  wait_until "$patience" decision_ended "$id"
+  is "$(ctl why "$id" --json | jq -r .verdict)" failed "when libvirtd is killed it ends" || diag "$(ctl why "$id")"
+  start_libvirtd
+  wait_until "$patience" is_connected_by_us
+  ok $? "connected again" || diag "$(ctl status; cat "$work/between.log")"
+  wait_until "$patience" pins_are_of "$name" "1 1 1 1" && wait_until "$patience" nothing_is_open
+  ok $? "another decision places both" || diag "$(pins_of "$name"; ctl decisions; tail -10 "$work/iocored.log")"
+  is "$(count_foreign)" "$before" "nothing of it is taken for somebody else's"
+  stop_daemon
+  is "$(pins_of "$name")" "$everywhere $everywhere $everywhere $everywhere" "and at the end all is as it was"
+  stop_between
   rm "$work/policies/60-test-ask.lua"
 }
