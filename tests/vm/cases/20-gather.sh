@@ -50,9 +50,9 @@ while another_attempt; do
   ok $? "iocored starts on a stock kernel"
   wait_until 60 all_placed
   ok $? "all workers are put onto I/O cores"
-  last=$(placements | sort -k 1,1 -u | cut -d ' ' -f 2 | sort -n | tail -n 1)
-  [ $((last - 1)) -le 3 ]
-  attempt_gave $? "$last"
+  n_left_out=$(left_out) last=$(placements | sort -k 1,1 -u | cut -d ' ' -f 2 | sort -n | tail -n 1)
+  [ $((last - n_left_out - 1)) -le 3 ] || diag "$(history '"epoch \(.epoch): \(.action) \(.verdict) \(.text)"')" || false
+  attempt_gave $? "$last, of which $n_left_out could not begin"
 done
 ok_in_most "they are within 3 epochs of appearing, which was epoch 1: the last of them"
 
