@@ -2,7 +2,6 @@
 /* Where memory is: looked at and moved by whichever plugin can, as a job, for clients and for decisions. */
 #include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "daemon/host/cpu-list.h"
 #include "engine-private.h"
 #include "log.h"
 
@@ -28,18 +28,21 @@ static struct plugin_instance *mover(const struct engine *engine) {
         return NULL;
 }
 
-/* KiB that the model has of a domain, or of one cell of it (-1: all), on other nodes than this one. */
+/* KiB that the model has of a domain, or of one cell of it (-1: all), on the node in that place. */
+static uint64_t kib_on(const struct domain *domain, int only_cell, size_t place) {
+        uint64_t sum = only_cell < 0 && domain->rest_kib_of_node ? domain->rest_kib_of_node[place] : 0;
+        for (size_t cell = 0; cell < domain->n_cells; cell++)
+                if ((only_cell < 0 || (size_t) only_cell == cell) && domain->cells[cell].kib_of_node)
+                        sum += domain->cells[cell].kib_of_node[place];
+        return sum;
+}
+
+/* The same on all nodes but this one. */
 static uint64_t elsewhere_kib(const struct host *host, const struct domain *domain, int only_cell, int node_number) {
         uint64_t sum = 0;
-        for (size_t node = 0; node < host->n_nodes; node++) {
-                if (host->nodes[node].topology->node == node_number)
-                        continue;
-                for (size_t cell = 0; cell < domain->n_cells; cell++)
-                        if ((only_cell < 0 || (size_t) only_cell == cell) && domain->cells[cell].kib_of_node)
-                                sum += domain->cells[cell].kib_of_node[node];
-                if (only_cell < 0 && domain->rest_kib_of_node)
-                        sum += domain->rest_kib_of_node[node];
-        }
+        for (size_t i = 0; i < host->n_nodes; i++)
+                if (host->nodes[i].topology->node != node_number)
+                        sum += kib_on(domain, only_cell, i);
         return sum;
 }
 
@@ -68,7 +71,23 @@ static void mark_what_is_to_move(struct host *host, const struct step *step) {
                 node->memory_coming_kib += elsewhere_kib(host, domain, step->cell, step->node);
 }
 
-/* A machine that is bound to another node takes room there before it has moved; nobody tells how much of it has. */
+/* How much comes to which of several nodes the kernel decides: each of them is taken for all of it. */
+static void mark_what_is_bound_to(struct host *host, const struct step *step) {
+        const struct domain *domain = domain_of_emulator(host, step->object);
+        hwloc_bitmap_t nodes = NULL;
+        if (!domain || cpu_list_parse(step->value, &nodes) < 0)
+                return;
+        uint64_t elsewhere = 0;
+        for (size_t i = 0; i < host->n_nodes; i++)
+                if (!hwloc_bitmap_isset(nodes, (unsigned) host->nodes[i].topology->node))
+                        elsewhere += kib_on(domain, -1, i);
+        for (size_t i = 0; i < host->n_nodes; i++)
+                if (hwloc_bitmap_isset(nodes, (unsigned) host->nodes[i].topology->node))
+                        host->nodes[i].memory_coming_kib += elsewhere;
+        hwloc_bitmap_free(nodes);
+}
+
+/* A machine that is bound to other nodes takes room there before it has moved; nobody tells how much of it has. */
 static void mark_what_is_bound_anew(struct engine *engine, const struct decision *decision) {
         struct host *host = engine->host;
         for (size_t i = 0; i < decision->n_steps; i++) {
@@ -77,12 +96,7 @@ static void mark_what_is_bound_anew(struct engine *engine, const struct decision
                         mark_what_is_to_move(host, step);
                 if (step->kind != STEP_KNOB_SET || step->result != STEP_PENDING || strcmp(step->knob, "numatune.nodeset") != 0)
                         continue;
-                const struct domain *domain = domain_of_emulator(host, step->object);
-                char *end;
-                long number = strtol(step->value, &end, 10);
-                struct node *node = domain && *end == '\0' && number >= 0 && number <= INT_MAX ? host_node(host, (int) number) : NULL;
-                if (node)
-                        node->memory_coming_kib += elsewhere_kib(host, domain, -1, (int) number);
+                mark_what_is_bound_to(host, step);
         }
 }
 

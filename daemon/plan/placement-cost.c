@@ -57,13 +57,13 @@ static double distance_within(const struct placement *placement, const double *w
         return total > 0 ? sum / total : 0;
 }
 
-double memory_distance(const struct placement *placement, const struct placed_domain *domain, size_t cell, size_t node) {
+double memory_distance(const struct placement *placement, const struct placed_domain *domain, const struct layout *layout, size_t cell, size_t node) {
         const uint64_t *kib = domain->kib + cell * placement->n_nodes;
         double total = 0, mean = 0;
         for (size_t i = 0; domain->kib_known[cell] && i < placement->n_nodes; i++)
                 total += (double) kib[i];
         for (size_t i = 0; total > 0 && i < placement->n_nodes; i++)
-                mean += (double) kib[i] / total * distance(placement, node, i);
+                mean += (double) kib[i] / total * distance(placement, node, layout ? memory_lands(layout, cell, i) : i);
         return mean;
 }
 
@@ -75,13 +75,13 @@ static uint64_t cell_kib(const struct placement *placement, const struct placed_
 }
 
 /* The sum over the cell's vCPUs of the mean distance to its memory. */
-static double distance_to_memory(const struct placement *placement, const struct placed_domain *domain, size_t cell, const double *weights, size_t moved_to) {
+static double distance_to_memory(const struct placement *placement, const struct placed_domain *domain, const struct layout *layout, size_t cell, const double *weights) {
         double sum = 0;
         if (cell_kib(placement, domain, cell) == 0)
                 return 0;
         for (size_t i = 0; i < placement->n_nodes; i++)
                 if (weights[i] > 0)
-                        sum += weights[i] * (moved_to < placement->n_nodes ? distance(placement, i, moved_to) : memory_distance(placement, domain, cell, i));
+                        sum += weights[i] * memory_distance(placement, domain, layout, cell, i);
         return sum;
 }
 
@@ -121,7 +121,7 @@ void layout_cost(struct placement *placement, const struct placed_domain *domain
         for (size_t cell = 0; cell < domain->n_cells; cell++) {
                 const double *weights = placement->weights + cell * n_nodes;
                 cost += SAME_CELL_WEIGHT * distance_within(placement, weights);
-                cost += distance_to_memory(placement, domain, cell, weights, layout->memory_to[cell]);
+                cost += distance_to_memory(placement, domain, layout, cell, weights);
         }
         /* from here on the first row is the whole domain's */
         for (size_t cell = 1; cell < domain->n_cells; cell++)

@@ -10,6 +10,7 @@
 
 #define NO_NODE SIZE_MAX
 #define NOT_YET (SIZE_MAX - 1) /* in a layout in the making: counts for nothing so far */
+#define SEVERAL_NODES (SIZE_MAX - 2)
 
 struct placed_vcpu {
         hwloc_bitmap_t cpus; /* that it may use; NULL: unknown */
@@ -61,7 +62,8 @@ struct layout {
         enum placement_shape shape;
         size_t *node_of;      /* of each vCPU; NO_NODE: as it is now */
         hwloc_bitmap_t *sets; /* of each cell: the nodes that it is to be on */
-        size_t *memory_to;    /* of each cell; NO_NODE: stays */
+        size_t *memory_to;    /* of each cell; NO_NODE: stays; SEVERAL_NODES: as `lands` says */
+        size_t *lands;        /* n_nodes: where what is on that node comes to when the domain is bound to several */
         uint64_t moved_kib;
         double cost;
 };
@@ -109,6 +111,12 @@ static inline double distance(const struct placement *placement, size_t from, si
         return placement->distances[from * placement->n_nodes + to];
 }
 
+/* Where memory of the cell that is on the node is in that layout. */
+static inline size_t memory_lands(const struct layout *layout, size_t cell, size_t node) {
+        size_t to = layout->memory_to[cell];
+        return to == NO_NODE ? node : to == SEVERAL_NODES ? layout->lands[node] : to;
+}
+
 /* --- placement-picture.c */
 /* Brings what is summed up (loads of nodes, occupancy of CPUs) in line with the domains' vCPUs, always in the same order, so that equal pictures have equal sums. */
 void picture_sum_up(struct placement *placement);
@@ -130,8 +138,8 @@ struct placed_domain *placed_domain_of(const struct placement *placement, const 
 /* --- placement-cost.c */
 /* The cost of a node with `load` vCPUs on it, in CPUs lost. */
 double node_cost(const struct placed_node *node, double load);
-/* The mean distance of the cell's memory from the node; 0: nobody knows where it is. */
-double memory_distance(const struct placement *placement, const struct placed_domain *domain, size_t cell, size_t node);
+/* The mean distance from the node of the cell's memory, as it is in that layout (NULL: as it is now); 0: nobody knows where it is. */
+double memory_distance(const struct placement *placement, const struct placed_domain *domain, const struct layout *layout, size_t cell, size_t node);
 /* Fills layout->cost: of the domain in that layout, and of all nodes with the others on them. Within the domain's turn. */
 void layout_cost(struct placement *placement, const struct placed_domain *domain, struct layout *layout);
 /* `cost` plus that of all nodes, with placement->filled on them, of which `weights` of the domain. */
@@ -145,6 +153,19 @@ void float_count(struct placement *placement, uint64_t nodes, int sign);
 /* Adds all that float to the loads of the nodes. */
 void float_fill(const struct placement *placement, double *loads);
 
+/* --- placement-memory.c */
+/* Of the cell's memory, what is not on that node. */
+uint64_t cell_kib_elsewhere(const struct placement *placement, const struct placed_domain *domain, size_t cell, size_t node);
+/* Has the node room for so much more in this stage? What leaves it in this stage does not count: nobody knows when it will have left. */
+bool node_has_room(const struct placed_node *node, uint64_t coming_kib);
+/* Is the cell's memory known well enough to be moved on its own? A guess where it is (it was bound there) does not tell which it is. */
+bool cell_is_told(const struct placed_domain *domain, size_t cell);
+bool memory_can_move(const struct placed_domain *domain, enum placement_memory memory);
+/* All memory stays in this layout. */
+void layout_keep_memory(const struct placed_domain *domain, struct layout *layout);
+/* Says which memory moves in this layout, whose sets of nodes are given; false: there is no room for it. */
+bool layout_move_memory(struct placement *placement, const struct placed_domain *domain, struct layout *layout, enum placement_memory memory);
+
 /* --- placement-nodes.c */
 /* Room for domains of so many cells. 0 or -ENOMEM, after which split_done() is to be called all the same. */
 int split_init(struct split *split, size_t n_cells, size_t n_nodes);
@@ -153,9 +174,7 @@ void split_done(struct split *split);
 double least_gain(const struct placement *placement, const struct placed_domain *domain);
 /* The best layout on nodes for the domain, into LAYOUT_BEST; `valid` false: there is none. Within the domain's turn. */
 void choose_nodes(struct placement *placement, const struct placed_domain *domain);
-/* Says which memory moves in this layout, whose vCPUs are given; false: there is no room for it. */
-bool layout_move_memory(struct placement *placement, const struct placed_domain *domain, struct layout *layout, enum placement_memory memory);
-/* Gives the vCPUs of the cells with this very set of nodes each a node of it, neighbours together: where CPUs are free, near the cell's memory, and otherwise evenly. */
+/* Gives the vCPUs of the cells with this very set of nodes each a node of it, neighbours together: where CPUs are free, near the cell's memory as it is in that layout, and otherwise evenly. */
 void spread_vcpus(struct placement *placement, const struct placed_domain *domain, struct layout *layout, hwloc_const_bitmap_t set);
 
 /* --- placement-cpus.c */

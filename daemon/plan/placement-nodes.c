@@ -7,77 +7,9 @@
 
 #include "placement-internal.h"
 
-/* --- memory */
-
-static uint64_t elsewhere_kib(const struct placement *placement, const struct placed_domain *domain, size_t cell, size_t node) {
-        uint64_t sum = 0;
-        for (size_t i = 0; i < placement->n_nodes; i++)
-                if (i != node)
-                        sum += domain->kib[cell * placement->n_nodes + i];
-        return sum;
-}
-
-/* The only node of a set; NO_NODE: several. */
-static size_t only_node(hwloc_const_bitmap_t set) {
-        return hwloc_bitmap_weight(set) == 1 ? (size_t) hwloc_bitmap_first(set) : NO_NODE;
-}
-
-/* Has the node room for so much more in this stage? What leaves it in this stage does not count: nobody knows when it will have left. */
-static bool has_room(const struct placed_node *node, uint64_t coming_kib) {
-        uint64_t taken = node->coming_kib + node->keep_kib, free_kib = node->free_kib < node->total_kib ? node->free_kib : node->total_kib;
-        return node->memory_known && taken <= free_kib && coming_kib <= free_kib - taken;
-}
-
-/* Is the cell's memory known well enough to be moved on its own? A guess where it is (it was bound there) does not tell which it is. */
-static bool is_told(const struct placed_domain *domain, size_t cell) {
-        return cell < domain->domain->n_cells && domain->domain->cells[cell].kib_of_node;
-}
-
-static bool can_move_memory(const struct placed_domain *domain, enum placement_memory memory) {
-        return memory != PLACEMENT_MEMORY_STAY && !domain->memory_fixed;
-}
-
-bool layout_move_memory(struct placement *placement, const struct placed_domain *domain, struct layout *layout, enum placement_memory memory) {
-        size_t n_nodes = placement->n_nodes, first = only_node(layout->sets[0]);
-        bool whole = first != NO_NODE;
-        layout->moved_kib = 0;
-        memset(placement->coming, 0, n_nodes * sizeof *placement->coming);
-        for (size_t cell = 0; cell < domain->n_cells; cell++)
-                layout->memory_to[cell] = NO_NODE;
-        if (!can_move_memory(domain, memory))
-                return true;
-        for (size_t cell = 1; cell < domain->n_cells; cell++)
-                whole = whole && only_node(layout->sets[cell]) == first;
-        if (!whole && memory == PLACEMENT_MEMORY_DOMAIN)
-                return true;
-        for (size_t cell = 0; whole && cell < domain->n_cells; cell++)
-                /* what would move beside what is meant to is not known otherwise */
-                if (!domain->kib_known[cell])
-                        return true;
-        for (size_t cell = 0; cell < domain->n_cells; cell++) {
-                size_t node = only_node(layout->sets[cell]);
-                uint64_t kib = node != NO_NODE && (whole || is_told(domain, cell)) ? elsewhere_kib(placement, domain, cell, node) : 0;
-                if (kib == 0)
-                        continue;
-                layout->memory_to[cell] = node;
-                layout->moved_kib += kib;
-                placement->coming[node] += kib;
-        }
-        for (size_t node = 0; node < n_nodes; node++)
-                if (placement->coming[node] > 0 && !has_room(&placement->nodes[node], placement->coming[node]))
-                        return false;
-        return true;
-}
-
 /* The price of moving pages, in CPUs. */
 static double price(const struct placement *placement, uint64_t moved_kib) {
         return placement->rules->gib_cost * (double) moved_kib / (1024.0 * 1024.0);
-}
-
-static void stay_memory(const struct placed_domain *domain, struct layout *layout) {
-        layout->moved_kib = 0;
-        for (size_t cell = 0; cell < domain->n_cells; cell++)
-                layout->memory_to[cell] = NO_NODE;
 }
 
 /* Takes LAYOUT_TRY for LAYOUT_BEST if it is cheaper, and with its memory moved for LAYOUT_MOVED. */
@@ -89,7 +21,9 @@ static void try_layout(struct placement *placement, const struct placed_domain *
                 if (with_memory && (!layout_move_memory(placement, domain, try, placement->rules->memory) || try->moved_kib == 0))
                         continue;
                 if (!with_memory)
-                        stay_memory(domain, try);
+                        layout_keep_memory(domain, try);
+                if (try->shape == PLACEMENT_SPREAD)
+                        spread_vcpus(placement, domain, try, try->sets[0]);
                 layout_cost(placement, domain, try);
                 if (!best->valid || try->cost + price(placement, try->moved_kib) < best->cost + price(placement, best->moved_kib) - PLACEMENT_EPSILON)
                         layout_copy(placement, best, try);
@@ -198,7 +132,7 @@ static bool memory_may_move(const struct placement *placement, const struct plac
                 known = known && domain->kib_known[cell];
         }
         *ret_whole = whole;
-        return can_move_memory(domain, placement->rules->memory) && (whole ? known : placement->rules->memory == PLACEMENT_MEMORY_CELLS);
+        return memory_can_move(domain, placement->rules->memory) && (whole ? known : placement->rules->memory == PLACEMENT_MEMORY_CELLS);
 }
 
 /* What layout_cost() and the price of moved memory would be with the cells where they are now; HUGE when the memory has no room. Asked for each cell on each node, for every domain that is
@@ -214,7 +148,7 @@ static double split_cost(struct placement *placement, const struct placed_domain
                 size_t node = split->node_of[cell];
                 if (node == NOT_YET)
                         continue;
-                uint64_t kib = moves && (whole || is_told(domain, cell)) ? split->elsewhere_kib[cell * n_nodes + node] : 0;
+                uint64_t kib = moves && (whole || cell_is_told(domain, cell)) ? split->elsewhere_kib[cell * n_nodes + node] : 0;
                 placement->coming[node] += kib;
                 moved_kib += kib;
                 /* its vCPUs are on one node, at no distance from each other, nor from memory that comes there */
@@ -222,7 +156,7 @@ static double split_cost(struct placement *placement, const struct placed_domain
                         cost += split->remote[cell * n_nodes + node];
         }
         for (size_t node = 0; node < n_nodes; node++) {
-                if (placement->coming[node] > 0 && !has_room(&placement->nodes[node], placement->coming[node]))
+                if (placement->coming[node] > 0 && !node_has_room(&placement->nodes[node], placement->coming[node]))
                         return HUGE_VAL;
                 placement->filled[node] = placement->nodes[node].load + split->vcpus[node];
         }
@@ -288,12 +222,12 @@ static void try_split(struct placement *placement, const struct placed_domain *d
         for (size_t cell = 0; cell < domain->n_cells; cell++) {
                 split->order[cell] = cell;
                 for (size_t node = 0; node < n_nodes; node++) {
-                        split->remote[cell * n_nodes + node] = (double) domain->vcpus_of_cell[cell] * memory_distance(placement, domain, cell, node);
-                        split->elsewhere_kib[cell * n_nodes + node] = elsewhere_kib(placement, domain, cell, node);
+                        split->remote[cell * n_nodes + node] = (double) domain->vcpus_of_cell[cell] * memory_distance(placement, domain, NULL, cell, node);
+                        split->elsewhere_kib[cell * n_nodes + node] = cell_kib_elsewhere(placement, domain, cell, node);
                 }
         }
         qsort_r(split->order, domain->n_cells, sizeof *split->order, compare_cells, (void *) domain);
-        int n_ways = can_move_memory(domain, placement->rules->memory) ? 2 : 1;
+        int n_ways = memory_can_move(domain, placement->rules->memory) ? 2 : 1;
         for (size_t seed = 0; seed < n_nodes; seed++)
                 for (int with_memory = 0; with_memory < n_ways; with_memory++)
                         try_split_from(placement, domain, seed, with_memory);
@@ -302,7 +236,7 @@ static void try_split(struct placement *placement, const struct placed_domain *d
 /* --- spread */
 
 /* The node of the set where one vCPU more of the cell costs least on top of placement->filled. One without a free CPU is taken only when none has one, however near the memory is. */
-static size_t cheapest_node(const struct placement *placement, const struct placed_domain *domain, size_t cell, hwloc_const_bitmap_t set) {
+static size_t cheapest_node(const struct placement *placement, const struct placed_domain *domain, const struct layout *layout, size_t cell, hwloc_const_bitmap_t set) {
         size_t best = NO_NODE;
         double best_cost = 0;
         bool best_free = false;
@@ -313,7 +247,7 @@ static size_t cheapest_node(const struct placement *placement, const struct plac
                 bool free = load + 1 <= (double) place->n_cpus + PLACEMENT_EPSILON;
                 if (place->n_cpus == 0 || (best_free && !free))
                         continue;
-                double cost = node_cost(place, load + 1) - node_cost(place, load) + memory_distance(placement, domain, cell, node);
+                double cost = node_cost(place, load + 1) - node_cost(place, load) + memory_distance(placement, domain, layout, cell, node);
                 if (best == NO_NODE || free != best_free || cost < best_cost - PLACEMENT_EPSILON) {
                         best = node;
                         best_cost = cost;
@@ -329,7 +263,7 @@ static void spread_cell(struct placement *placement, const struct placed_domain 
         size_t next = 0;
         memset(given, 0, placement->n_nodes * sizeof *given);
         for (size_t i = 0; i < domain->n_vcpus; i++) {
-                size_t node = domain->vcpus[i].cell == cell ? cheapest_node(placement, domain, cell, set) : NO_NODE;
+                size_t node = domain->vcpus[i].cell == cell ? cheapest_node(placement, domain, layout, cell, set) : NO_NODE;
                 if (node == NO_NODE)
                         continue;
                 given[node] += 1;
@@ -410,7 +344,6 @@ static void try_spread_from(struct placement *placement, const struct placed_dom
                 (void) hwloc_bitmap_copy(try->sets[cell], set);
         for (size_t i = 0; i < domain->n_vcpus; i++)
                 try->node_of[i] = NO_NODE;
-        spread_vcpus(placement, domain, try, set);
         try_layout(placement, domain);
 }
 

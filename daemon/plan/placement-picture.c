@@ -366,6 +366,7 @@ void layout_copy(const struct placement *placement, struct layout *to, const str
         to->cost = from->cost;
         memcpy(to->node_of, from->node_of, placement->max_vcpus * sizeof *to->node_of);
         memcpy(to->memory_to, from->memory_to, placement->max_cells * sizeof *to->memory_to);
+        memcpy(to->lands, from->lands, placement->n_nodes * sizeof *to->lands);
         for (size_t i = 0; i < placement->max_cells; i++)
                 (void) hwloc_bitmap_copy(to->sets[i], from->sets[i]);
 }
@@ -386,8 +387,9 @@ void layout_set_now(struct placement *placement, const struct placed_domain *dom
 static int make_layout(const struct placement *placement, struct layout *layout) {
         layout->node_of = calloc(placement->max_vcpus, sizeof *layout->node_of);
         layout->memory_to = calloc(placement->max_cells, sizeof *layout->memory_to);
+        layout->lands = calloc(placement->n_nodes ? placement->n_nodes : 1, sizeof *layout->lands);
         layout->sets = calloc(placement->max_cells, sizeof(hwloc_bitmap_t));
-        if (!layout->node_of || !layout->memory_to || !layout->sets)
+        if (!layout->node_of || !layout->memory_to || !layout->lands || !layout->sets)
                 return -ENOMEM;
         for (size_t i = 0; i < placement->max_cells; i++) {
                 layout->sets[i] = hwloc_bitmap_alloc();
@@ -524,6 +526,7 @@ struct placement *placement_free(struct placement *placement) {
                 free(layout->sets);
                 free(layout->node_of);
                 free(layout->memory_to);
+                free(layout->lands);
         }
         hwloc_bitmap_free(placement->usable);
         hwloc_bitmap_free(placement->ignored);

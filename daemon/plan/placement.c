@@ -116,12 +116,11 @@ static int propose_cells(const struct placement *placement, const struct placed_
                 return -ENOMEM;
         proposal->n_cells = domain->n_cells;
         for (size_t cell = 0; cell < domain->n_cells; cell++) {
-                size_t node = layout->memory_to[cell];
                 proposal->nodes[cell] = hwloc_bitmap_dup(layout->sets[cell]);
                 if (!proposal->nodes[cell])
                         return -ENOMEM;
-                for (size_t i = 0; node != NO_NODE && i < placement->n_nodes; i++)
-                        if (i != node)
+                for (size_t i = 0; i < placement->n_nodes; i++)
+                        if (memory_lands(layout, cell, i) != i)
                                 proposal->kib[cell] += domain->kib[cell * placement->n_nodes + i];
                 proposal->total_kib += proposal->kib[cell];
         }
@@ -173,19 +172,34 @@ static int propose_cpus(const struct placed_domain *domain, hwloc_bitmap_t *befo
         return 0;
 }
 
+/* sign -1: what was counted is not. */
+static void count_moved(struct placement *placement, const uint64_t *before, const uint64_t *after, int sign) {
+        for (size_t i = 0; i < placement->n_nodes; i++) {
+                struct placed_node *node = &placement->nodes[i];
+                uint64_t coming = after[i] > before[i] ? after[i] - before[i] : 0, going = before[i] > after[i] ? before[i] - after[i] : 0;
+                node->coming_kib = sign > 0 ? node->coming_kib + coming : node->coming_kib - coming;
+                node->going_kib = sign > 0 ? node->going_kib + going : node->going_kib - going;
+        }
+}
+
 /* The pages are where they go, for whoever is placed later; what they leave counts from the next stage on. */
 static void move_memory(struct placement *placement, struct placed_domain *domain, const struct layout *layout) {
+        uint64_t *after = placement->coming; /* scratch: nothing is tried now */
         for (size_t cell = 0; cell < domain->n_cells; cell++) {
                 uint64_t *kib = domain->kib + cell * placement->n_nodes;
-                size_t to = layout->memory_to[cell];
-                for (size_t i = 0; to != NO_NODE && i < placement->n_nodes; i++)
-                        if (i != to) {
-                                placement->nodes[i].going_kib += kib[i];
-                                placement->nodes[to].coming_kib += kib[i];
-                                kib[to] += kib[i];
-                                kib[i] = 0;
-                        }
+                memset(after, 0, placement->n_nodes * sizeof *after);
+                for (size_t i = 0; i < placement->n_nodes; i++)
+                        after[memory_lands(layout, cell, i)] += kib[i];
+                count_moved(placement, kib, after, 1);
+                memcpy(kib, after, placement->n_nodes * sizeof *after);
         }
+}
+
+static void take_memory_back(struct placement *placement, struct placed_domain *domain, size_t cell) {
+        uint64_t *kib = domain->kib + cell * placement->n_nodes, *after = placement->coming; /* scratch: nothing is tried now */
+        memcpy(after, kib, placement->n_nodes * sizeof *after);
+        picture_take_memory(placement, domain, cell);
+        count_moved(placement, kib, after, -1);
 }
 
 static int copy_cpus(const struct placed_domain *domain, hwloc_bitmap_t *copies) {
@@ -331,15 +345,16 @@ static int take_request(struct placement *placement, const struct placed_domain 
                 differ = differ || !hwloc_bitmap_isequal(request->nodes[cell], request->nodes[0]);
         }
         best->shape = several ? PLACEMENT_SPREAD : differ ? PLACEMENT_SPLIT : PLACEMENT_WHOLE;
+        if (!layout_move_memory(placement, domain, best, request->memory))
+                return snprintf(text, size, "%.1f GiB of domain %.100s would have to move, for which there is no room", (double) best->moved_kib / (1024.0 * 1024.0),
+                                domain->domain->pub.id),
+                       refuse(ret_rule, "no-memory", -ENOSPC);
+        /* after that: it is near the memory as that will be */
         for (size_t i = 0; request->pin != PLACEMENT_PIN_NO && i < domain->n_vcpus; i++)
                 best->node_of[i] = (size_t) hwloc_bitmap_first(best->sets[domain->vcpus[i].cell]);
         for (size_t cell = 0; request->pin != PLACEMENT_PIN_NO && cell < domain->n_cells; cell++)
                 if (hwloc_bitmap_weight(best->sets[cell]) > 1)
                         spread_vcpus(placement, domain, best, best->sets[cell]);
-        if (!layout_move_memory(placement, domain, best, request->memory))
-                return snprintf(text, size, "%.1f GiB of domain %.100s would have to move, for which there is no room", (double) best->moved_kib / (1024.0 * 1024.0),
-                                domain->domain->pub.id),
-                       refuse(ret_rule, "no-memory", -ENOSPC);
         return 0;
 }
 
@@ -371,17 +386,9 @@ int placement_undo(struct placement *placement, const struct placement_proposal 
         for (size_t i = 0; placed && r == 0 && i < proposal->n_vcpus; i++)
                 if (proposal->cpus[i])
                         r = placement_set_cpus(placement, domain, i, domain->vcpus[i].cpus);
-        for (size_t cell = 0; placed && cell < proposal->n_cells; cell++) {
-                uint64_t *kib = placed->kib + cell * placement->n_nodes;
-                int to = hwloc_bitmap_first(proposal->nodes[cell]);
-                if (proposal->kib[cell] == 0)
-                        continue;
-                placement->nodes[to].coming_kib -= proposal->kib[cell];
-                picture_take_memory(placement, placed, cell);
-                for (size_t i = 0; i < placement->n_nodes; i++)
-                        if ((int) i != to)
-                                placement->nodes[i].going_kib -= kib[i];
-        }
+        for (size_t cell = 0; placed && cell < proposal->n_cells; cell++)
+                if (proposal->kib[cell] > 0)
+                        take_memory_back(placement, placed, cell);
         if (placed && r == 0 && proposal->memory_nodes)
                 r = picture_take_memory_nodes(placed);
         if (placed && r == 0 && proposal->emulator)

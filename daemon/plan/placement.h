@@ -3,7 +3,7 @@
  * Where the virtual CPUs and the memory of domains should be. Pure functions over a snapshot of the model: no I/O, no memory between two runs; same snapshot, same rules, same answer.
  *
  * Level 1 chooses nodes: a domain that fits a node goes whole onto one; a larger one is split, guest cell by guest cell; a larger one with one cell is spread over as few nodes as hold it, near
- * ones and those with its memory first, with more vCPUs where more of that is, as long as CPUs are free there. Its memory stays where it is: it cannot move to several nodes.
+ * ones and those with its memory first, with more vCPUs where more of that is, as long as CPUs are free there. What of its memory is elsewhere comes to these, as the kernel divides it.
  * vCPUs that may use all CPUs of several nodes keep nobody from them: they are taken to be where CPUs are free, to where the kernel's scheduler moves them.
  * Level 2 chooses CPUs on these nodes. What both minimise is a cost, in CPUs lost: memory that is remote to the vCPUs that use it, vCPUs of a domain far from each other, from the domain's
  * hardware and from the I/O cores that serve it, and more vCPUs on a node than it has physical cores or CPUs. A domain moves when that wins at least `min_gain` for each of its vCPUs, after
@@ -25,7 +25,7 @@ enum placement_pin {
 
 enum placement_memory {
         PLACEMENT_MEMORY_STAY,
-        PLACEMENT_MEMORY_DOMAIN, /* can move to one node as a whole (<numatune>) */
+        PLACEMENT_MEMORY_DOMAIN, /* can move as a whole, to the node, or the nodes, of all guest cells (<numatune>) */
         PLACEMENT_MEMORY_CELLS,  /* beside that, each guest cell's of one that is split to a node of its own, where it is told which memory that is */
         _PLACEMENT_MEMORY_MAX,
 };
@@ -63,7 +63,7 @@ struct placement_proposal {
         enum placement_shape shape;
         size_t n_cells;        /* at least 1: a domain without guest cells counts as one */
         hwloc_bitmap_t *nodes; /* of each cell: where its vCPUs are to be; empty: nobody knows, they stay */
-        uint64_t *kib;         /* of each cell: memory that has to move to its node */
+        uint64_t *kib;         /* of each cell: memory that has to move to its node, or nodes */
         size_t n_vcpus;
         hwloc_bitmap_t *cpus;  /* of each of domain->vcpus: what it is to be pinned to; NULL: stays */
         size_t n_pins;         /* of them not NULL */

@@ -134,21 +134,54 @@ static size_t domain_index(const struct host *host, const struct domain *domain)
         return i;
 }
 
+/* Where the kernel moves what is on `node` when a process may have memory on `to` from now on, and might on `from` before, as do_migrate_pages() has it. */
+static size_t lands(hwloc_const_bitmap_t from, hwloc_const_bitmap_t to, size_t node) {
+        int n_before = 0, at = -1;
+        if (hwloc_bitmap_weight(to) == 1)
+                return (size_t) hwloc_bitmap_first(to);
+        if (!hwloc_bitmap_isset(from, (unsigned) node) || (hwloc_bitmap_weight(from) != hwloc_bitmap_weight(to) && hwloc_bitmap_isset(to, (unsigned) node)))
+                return node;
+        for (size_t i = 0; i < node; i++)
+                n_before += hwloc_bitmap_isset(from, (unsigned) i);
+        for (int i = 0; i <= n_before % hwloc_bitmap_weight(to); i++)
+                at = hwloc_bitmap_next(to, at);
+        return (size_t) at;
+}
+
+static uint64_t cell_kib_on(const struct cell *cell, size_t node) {
+        return cell->kib_of_node ? cell->kib_of_node[node] : cell->pub.node == (int) node ? cell->pub.memory_kib : 0;
+}
+
+/* The nodes that memory of the domain is on or may be on. The caller frees. */
+static hwloc_bitmap_t memory_from(const struct host *host, const struct domain *domain) {
+        hwloc_bitmap_t from = domain->pub.memory_nodes[0] ? cpu_list(domain->pub.memory_nodes) : allocated(hwloc_bitmap_alloc_full());
+        for (size_t i = 0; i < host->n_nodes; i++)
+                for (size_t cell = 0; cell < domain->n_cells; cell++)
+                        if (cell_kib_on(&domain->cells[cell], i) > 0)
+                                (void) hwloc_bitmap_set(from, (unsigned) i);
+        (void) hwloc_bitmap_clr_range(from, (unsigned) host->n_nodes, -1);
+        return from;
+}
+
 /* One `part`th of what is to move does. */
-static void move_cell(struct host *host, struct cell *moved, size_t to, uint64_t part) {
+static void move_cell(struct host *host, struct cell *moved, hwloc_const_bitmap_t from, hwloc_const_bitmap_t to, uint64_t part) {
+        uint64_t *before = allocated(calloc(host->n_nodes, sizeof *before));
+        for (size_t i = 0; i < host->n_nodes; i++)
+                before[i] = cell_kib_on(moved, i);
         /* memory that a cell was told to be bound to is where it was bound to, until somebody counts */
         if (!moved->kib_of_node) {
                 moved->kib_of_node = allocated(calloc(host->n_nodes, sizeof *moved->kib_of_node));
                 moved->kib_of_node[moved->pub.node] = moved->pub.memory_kib;
         }
-        for (size_t i = 0; i < host->n_nodes; i++)
-                if (i != to) {
-                        uint64_t kib = moved->kib_of_node[i] / part;
-                        host->nodes[i].memory_free_kib += kib;
-                        host->nodes[to].memory_free_kib -= kib;
-                        moved->kib_of_node[to] += kib;
-                        moved->kib_of_node[i] -= kib;
-                }
+        for (size_t i = 0; i < host->n_nodes; i++) {
+                size_t node = lands(from, to, i);
+                uint64_t kib = node != i ? before[i] / part : 0;
+                host->nodes[i].memory_free_kib += kib;
+                host->nodes[node].memory_free_kib -= kib;
+                moved->kib_of_node[node] += kib;
+                moved->kib_of_node[i] -= kib;
+        }
+        free(before);
 }
 
 static void apply(struct host *host, const struct placement_proposal *proposal, uint64_t part) {
@@ -158,9 +191,11 @@ static void apply(struct host *host, const struct placement_proposal *proposal, 
                         hwloc_bitmap_free(domain->vcpus[i].cpus);
                         domain->vcpus[i].cpus = allocated(hwloc_bitmap_dup(proposal->cpus[i]));
                 }
+        hwloc_bitmap_t from = memory_from(host, domain);
         for (size_t cell = 0; cell < proposal->n_cells; cell++)
                 if (proposal->kib[cell] > 0)
-                        move_cell(host, &domain->cells[cell], (size_t) hwloc_bitmap_first(proposal->nodes[cell]), part);
+                        move_cell(host, &domain->cells[cell], from, proposal->nodes[cell], part);
+        hwloc_bitmap_free(from);
         if (proposal->memory_nodes)
                 hwloc_bitmap_list_snprintf(domain->pub.memory_nodes, sizeof domain->pub.memory_nodes, proposal->memory_nodes);
         if (proposal->emulator) {
@@ -173,13 +208,22 @@ void placement_apply(struct host *host, const struct placement_proposal *proposa
         apply(host, proposal, 1);
 }
 
+/* What is still to come, as the daemon has it: to each of several nodes all of it, as it does not know how the kernel divides it. */
+static void mark_what_comes(struct host *host, const struct domain *domain, hwloc_const_bitmap_t to, size_t cell) {
+        unsigned node;
+        hwloc_bitmap_foreach_begin(node, to) {
+                for (size_t i = 0; i < host->n_nodes; i++)
+                        if (!hwloc_bitmap_isset(to, (unsigned) i))
+                                host->nodes[node].memory_coming_kib += domain->cells[cell].kib_of_node[i];
+        } hwloc_bitmap_foreach_end();
+}
+
 void placement_begin_to_apply(struct host *host, const struct placement_proposal *proposal) {
         apply(host, proposal, 3);
         host->domains[domain_index(host, proposal->domain)]->moving = proposal->moves_memory;
         for (size_t cell = 0; cell < proposal->n_cells; cell++)
-                for (size_t i = 0; proposal->kib[cell] > 0 && i < host->n_nodes; i++)
-                        if (!hwloc_bitmap_isset(proposal->nodes[cell], (unsigned) i))
-                                host->nodes[hwloc_bitmap_first(proposal->nodes[cell])].memory_coming_kib += proposal->domain->cells[cell].kib_of_node[i];
+                if (proposal->kib[cell] > 0)
+                        mark_what_comes(host, proposal->domain, proposal->nodes[cell], cell);
 }
 
 /* --- at random */
@@ -472,26 +516,41 @@ static const char *check_shape(const struct placement_world *world, const struct
         return NULL;
 }
 
+/* What is said to move of the cell is what is elsewhere, and comes to where there is room for it. */
+static const char *check_moved_cell(const struct placement_world *world, const struct placement_proposal *proposal, size_t cell, uint64_t *room, char *buffer, size_t size) {
+        const struct domain *domain = proposal->domain;
+        const struct cell *moved = cell < domain->n_cells ? &domain->cells[cell] : NULL;
+        const char *name = domain->pub.id;
+        uint64_t elsewhere = 0, coming[8] = { 0 };
+        if (!moved || (!moved->kib_of_node && moved->pub.node < 0))
+                BROKEN("%s: memory moves of which nobody knows where it is", name);
+        hwloc_bitmap_t from = memory_from(world->host, domain);
+        for (size_t i = 0; i < world->host->n_nodes; i++) {
+                size_t to = lands(from, proposal->nodes[cell], i);
+                elsewhere += to != i ? cell_kib_on(moved, i) : 0;
+                coming[to] += to != i ? cell_kib_on(moved, i) : 0;
+        }
+        hwloc_bitmap_free(from);
+        if (elsewhere != proposal->kib[cell])
+                BROKEN("%s: %lu KiB of cell %zu move, of %lu elsewhere", name, (unsigned long) proposal->kib[cell], cell, (unsigned long) elsewhere);
+        for (size_t i = 0; i < world->host->n_nodes; i++) {
+                if (coming[i] > 0 && (world->host->nodes[i].memory_kib == 0 || coming[i] > room[i]))
+                        BROKEN("%s: %lu KiB go to node %zu, which has room for %lu", name, (unsigned long) coming[i], i, (unsigned long) room[i]);
+                room[i] -= coming[i];
+        }
+        return NULL;
+}
+
 static const char *check_memory(const struct placement_world *world, const struct placement_proposal *proposal, uint64_t *room, char *buffer, size_t size) {
         const struct domain *domain = proposal->domain;
-        const char *name = domain->pub.id;
+        const char *name = domain->pub.id, *broken;
         size_t n_moved = 0;
         for (size_t cell = 0; cell < proposal->n_cells; cell++) {
-                const struct cell *moved = cell < domain->n_cells ? &domain->cells[cell] : NULL;
-                size_t to = proposal->kib[cell] > 0 ? (size_t) hwloc_bitmap_first(proposal->nodes[cell]) : 0;
-                uint64_t elsewhere = 0;
                 if (proposal->kib[cell] == 0)
                         continue;
                 n_moved++;
-                if (!moved || (!moved->kib_of_node && moved->pub.node < 0))
-                        BROKEN("%s: memory moves of which nobody knows where it is", name);
-                for (size_t i = 0; i < world->host->n_nodes; i++)
-                        elsewhere += i == to ? 0 : moved->kib_of_node ? moved->kib_of_node[i] : (int) i == moved->pub.node ? moved->pub.memory_kib : 0;
-                if (elsewhere != proposal->kib[cell])
-                        BROKEN("%s: %lu KiB of cell %zu move, of %lu elsewhere", name, (unsigned long) proposal->kib[cell], cell, (unsigned long) elsewhere);
-                if (world->host->nodes[to].memory_kib == 0 || proposal->kib[cell] > room[to])
-                        BROKEN("%s: %lu KiB go to node %zu, which has room for %lu", name, (unsigned long) proposal->kib[cell], to, (unsigned long) room[to]);
-                room[to] -= proposal->kib[cell];
+                if ((broken = check_moved_cell(world, proposal, cell, room, buffer, size)))
+                        return broken;
         }
         if ((n_moved > 0) != proposal->moves_memory)
                 BROKEN("%s: memory moves, and is said not to", name);
@@ -508,9 +567,8 @@ static const char *check_memory(const struct placement_world *world, const struc
                 if (whole && !moved->kib_of_node && moved->pub.node < 0)
                         BROKEN("%s: all of its memory moves, and where that of cell %zu is nobody knows", name, cell);
         }
-        for (size_t cell = 0; n_moved > 0 && world->rules.memory == PLACEMENT_MEMORY_DOMAIN && cell < proposal->n_cells; cell++)
-                if (!hwloc_bitmap_isequal(proposal->nodes[cell], proposal->nodes[0]) || hwloc_bitmap_weight(proposal->nodes[cell]) != 1)
-                        BROKEN("%s: memory moves as a whole to several nodes", name);
+        if (n_moved > 0 && !whole && world->rules.memory == PLACEMENT_MEMORY_DOMAIN)
+                BROKEN("%s: memory moves as a whole to several nodes, to each cell's its own", name);
         return NULL;
 }
 

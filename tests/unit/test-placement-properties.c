@@ -285,7 +285,7 @@ static const char *check_spread(const struct host *host, const struct domain *do
 }
 
 static void what_is_larger_than_a_node_is_spread_over_few_and_as_its_memory_is(void **state) {
-        unsigned long n_spread = 0;
+        unsigned long n_spread = 0, n_moved = 0, n_twice = 0;
         (void) state;
         for (unsigned long round = 0; round < rounds; round++) {
                 struct placement_world world = { 0 };
@@ -296,15 +296,19 @@ static void what_is_larger_than_a_node_is_spread_over_few_and_as_its_memory_is(v
                 placement_rules_init(&world.rules);
                 world.rules.pin = placement_draw(&draw, 2) ? PLACEMENT_PIN_CPU : PLACEMENT_PIN_NODE;
                 carry_out_all(world.host, &world.rules, &plan);
-                const char *broken = plan.n_proposals > 1 ? "planned twice" : plan.n_proposals > 0 ? check_spread(world.host, domain, &plan.proposals[0]) : NULL;
+                /* the kernel divides what it moves as it likes: when that is known vCPUs may do better elsewhere, once */
+                const char *broken = plan.n_proposals > 2 || (plan.n_proposals == 2 && (!plan.proposals[0].moves_memory || plan.proposals[1].moves_memory)) ? "planned again" :
+                                     plan.n_proposals > 0 ? check_spread(world.host, domain, &plan.proposals[plan.n_proposals - 1]) : NULL;
                 if (broken)
                         fail_round(round, broken, &world, &plan);
-                n_spread += plan.n_proposals;
+                n_spread += plan.n_proposals > 0;
+                n_moved += plan.n_proposals > 0 && plan.proposals[0].moves_memory;
+                n_twice += plan.n_proposals > 1;
                 placement_plan_done(&plan);
                 placement_host_free(world.host);
         }
-        printf("# %lu of %lu large domains spread\n", n_spread, rounds);
-        assert_true(n_spread > rounds / 4);
+        printf("# %lu of %lu large domains spread, %lu with memory, %lu twice\n", n_spread, rounds, n_moved, n_twice);
+        assert_true(n_spread > rounds / 4 && n_moved > rounds / 100 && n_twice < rounds / 100);
 }
 
 /* A small domain for which there are as many CPUs as it needs, though on several nodes, gets them on one: the large one, which may run on all, makes room. */

@@ -240,6 +240,54 @@ static void a_large_domain_of_one_cell_is_spread_over_the_nodes_with_its_memory_
         finish(&fixture);
 }
 
+/* Twelve vCPUs fit two of the four nodes: half of the accesses at most are remote there, three quarters before. */
+static void the_memory_of_a_large_domain_follows_to_the_nodes_that_it_is_spread_over(void **state) {
+        static const unsigned gib[] = { 10, 10, 10, 10 };
+        struct fixture fixture;
+        (void) state;
+        start(&fixture, 4, 8, 1);
+        for (size_t i = 0; i < 4; i++)
+                placement_host_memory(fixture.host, i, 64 * GIB, 40 * GIB);
+        struct domain *domain = placement_domain(fixture.host, "vm", 12, "0-31", 40 * GIB);
+        set_memory(&fixture, domain, gib, 4);
+        assert_int_equal(plan(&fixture), 1);
+        const struct placement_proposal *proposal = &fixture.plan.proposals[0];
+        assert_int_equal(proposal->shape, PLACEMENT_SPREAD);
+        assert_int_equal(hwloc_bitmap_weight(proposal->nodes[0]), 2);
+        assert_true(proposal->moves_memory);
+        assert_int_equal(proposal->total_kib, 20 * GIB);
+        assert_true(hwloc_bitmap_isequal(proposal->memory_nodes, proposal->nodes[0]));
+        assert_true(fabs(proposal->remote_before - 0.75) < 0.01 && proposal->remote_after <= 0.5);
+        double remote_after = proposal->remote_after;
+        apply(&fixture);
+        assert_true(fabs(measure(&fixture).remote_share - remote_after) < 0.01);
+        assert_int_equal(plan(&fixture), 0);
+        finish(&fixture);
+}
+
+static void the_memory_of_a_large_domain_stays_where_it_must_or_has_no_room_or_is_too_dear(void **state) {
+        static const unsigned gib[] = { 10, 10, 10, 10 };
+        (void) state;
+        for (int why = 0; why < 4; why++) {
+                struct fixture fixture;
+                start(&fixture, 4, 8, 1);
+                for (size_t i = 0; i < 4; i++)
+                        placement_host_memory(fixture.host, i, 64 * GIB, why == 0 ? 8 * GIB : 40 * GIB);
+                struct domain *domain = placement_domain(fixture.host, "vm", 12, "0-31", 40 * GIB);
+                set_memory(&fixture, domain, gib, 4);
+                if (why == 1)
+                        fixture.rules.memory = PLACEMENT_MEMORY_STAY;
+                if (why == 2)
+                        fixture.rules.gib_cost = 1;
+                if (why == 3)
+                        domain->pub.memory_fixed = true;
+                (void) plan(&fixture);
+                for (size_t i = 0; i < fixture.plan.n_proposals; i++)
+                        assert_false(fixture.plan.proposals[i].moves_memory || fixture.plan.proposals[i].memory_nodes);
+                finish(&fixture);
+        }
+}
+
 /* What may run on all CPUs is moved out of the way by the kernel, so it keeps nobody from a node of its own; and it is not bound around those that are not placed yet. */
 static void a_large_domain_that_is_bound_to_no_node_leaves_room_for_small_ones(void **state) {
         static const unsigned large[] = { 40, 40 }, small[] = { 4, 4 };
@@ -459,6 +507,8 @@ int main(void) {
                 cmocka_unit_test(the_memory_of_cells_moves_where_it_can_be_told_apart),
                 cmocka_unit_test(a_large_domain_of_one_cell_is_spread_over_near_nodes),
                 cmocka_unit_test(a_large_domain_of_one_cell_is_spread_over_the_nodes_with_its_memory_and_has_more_vcpus_where_more_of_it_is),
+                cmocka_unit_test(the_memory_of_a_large_domain_follows_to_the_nodes_that_it_is_spread_over),
+                cmocka_unit_test(the_memory_of_a_large_domain_stays_where_it_must_or_has_no_room_or_is_too_dear),
                 cmocka_unit_test(a_large_domain_that_is_bound_to_no_node_leaves_room_for_small_ones),
                 cmocka_unit_test(vcpus_prefer_free_physical_cores),
                 cmocka_unit_test(a_vcpu_that_is_well_off_keeps_its_cpu),
