@@ -14,18 +14,19 @@ host_begin() {
 <busconfig><type>system</type><listen>unix:path=$host/bus</listen><auth>EXTERNAL</auth>
 <policy context="default"><allow own="*"/><allow user="*"/><allow send_destination="*"/><allow receive_sender="*"/></policy></busconfig>
 EOF
-  dbus-daemon --config-file="$host/bus.conf" --nofork --nopidfile >"$host/bus.log" 2>&1 &
+  # it tells its address when it listens: the socket is there before that
+  dbus-daemon --config-file="$host/bus.conf" --nofork --nopidfile --print-address=3 3>"$host/bus.address" >"$host/bus.log" 2>&1 &
   host_pids+=($!)
-  host_until 10 test -S "$host/bus" || host_fail "the private D-Bus did not start" bus.log || return 1
+  host_until 60 test -s "$host/bus.address" || host_fail "the private D-Bus did not start" bus.log || return 1
   export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$host/bus
 }
 
 # host_until SECONDS COMMAND...: polls until the command succeeds.
 host_until() {
-  local end=$((SECONDS + $1))
+  local host_until_end=$((SECONDS + $1))
   shift
   until "$@" >/dev/null 2>&1; do
-    [ "$SECONDS" -lt "$end" ] || return 1
+    [ "$SECONDS" -lt "$host_until_end" ] || return 1
     read -rt 0.05 <> <(:) || :
   done
 }
@@ -43,7 +44,7 @@ host_kernel() {
   : >"$host/simfs.log"
   "$BUILD/tests/simfs/iocore-simfs" "$host/root/sys/class/vhost" --scenario "$scenario" --generation "$generation" --proc "$host/root/proc" "$@" >"$host/simfs.log" 2>&1 &
   host_kernel_pid=$!
-  host_until 20 grep -q ready "$host/simfs.log" || host_fail "the simulated host did not start" simfs.log || return 1
+  host_until 60 grep -q ready "$host/simfs.log" || host_fail "the simulated host did not start" simfs.log || return 1
   topology=$("$BUILD/tests/simfs/iocore-simfs" --print-topology --scenario "$scenario")
 }
 
@@ -75,7 +76,7 @@ host_daemon() {
   "$BUILD/iocored" --config "$host/iocored.conf" "$@" >>"$host/iocored.log" 2>&1 &
   daemon_pid=$!
   # before the second sample it takes no wishes
-  host_until 20 host_sampled || host_fail "iocored did not start" iocored.log
+  host_until 60 host_sampled || host_fail "iocored did not start" iocored.log
 }
 
 host_sampled() {

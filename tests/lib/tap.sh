@@ -40,12 +40,12 @@ diag() {
   printf '%s\n' "$*" | sed 's/^/# /'
 }
 
-# wait_until SECONDS COMMAND...: polls ten times a second until the command succeeds; fails after SECONDS.
+# wait_until SECONDS COMMAND...: polls ten times a second until the command succeeds; fails after SECONDS. (The command may be a function: it sees the variables of this one.)
 wait_until() {
-  local end=$((SECONDS + $1))
+  local wait_until_end=$((SECONDS + $1))
   shift
   until "$@" >/dev/null 2>&1; do
-    [ "$SECONDS" -lt "$end" ] || return 1
+    [ "$SECONDS" -lt "$wait_until_end" ] || return 1
     read -rt 0.1 <> <(:) || :
   done
 }

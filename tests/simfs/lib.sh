@@ -18,7 +18,7 @@ start_simfs() {
   : >"$work/simfs.out"
   "$BUILD/tests/simfs/iocore-simfs" "$vhost" --scenario "$scenario" --proc "$proc" "$@" >"$work/simfs.out" 2>"$work/simfs.err" &
   simfs_pid=$!
-  wait_until 10 grep -q '^ready$' "$work/simfs.out" || { diag "$(cat "$work/simfs.err")"; return 1; }
+  wait_until 60 grep -q '^ready$' "$work/simfs.out" || { diag "$(cat "$work/simfs.err")"; return 1; }
 }
 
 # stop_simfs: returns its exit status; the mount is gone then.

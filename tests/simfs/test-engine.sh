@@ -6,7 +6,7 @@ set -u
 trap host_end EXIT
 
 ctl() {
-  timeout 20 "$BUILD/iocorectl" "$@"
+  timeout 60 "$BUILD/iocorectl" "$@"
 }
 
 loads_known() {
@@ -34,7 +34,7 @@ epoch_passed() {
 # epochs N: N more have passed
 epochs() {
   local target=$(($(ctl status --json | jq .epoch) + $1))
-  wait_until 30 epoch_passed $target
+  wait_until 60 epoch_passed $target
 }
 
 # polled: whether vq.2.1 is polled now, as the kernel says
@@ -42,13 +42,13 @@ polled() {
   cat "$host/root/sys/class/vhost/vq/vq.2.1/poll"
 }
 
-host_begin && host_kernel "$SOURCE/tests/data/scenarios/uneven.json" 2 || { ok 1 "the simulated host starts"; tap_done; exit 1; }
+host_begin && host_kernel "$SOURCE/tests/data/scenarios/uneven.json" 2 --control "$host/control" || { ok 1 "the simulated host starts"; tap_done; exit 1; }
 mkdir "$host/none"
 export POLICIES=$host/none
 host_configure
 host_dump "$host/before.json"
 host_daemon
-wait_until 20 loads_known
+wait_until 60 loads_known
 restored() {
   host_dump "$host/after.json" && is "$(host_difference "$host/before.json" "$host/after.json")" "" "$1"
 }
@@ -60,19 +60,31 @@ hold = 0"
 ctl reload >/dev/null
 ctl grow --cpu 2 >/dev/null
 ctl grow --cpu 3 >/dev/null
-# mover REASON: d.1 is on CPU 1 and is moved to CPU 2, once, 25 epochs from now; then the load falls, so that the trial fails for certain
+# moved: $unit is on another worker than $worker, as the kernel says
+moved() {
+  local now
+  read -r now <"$host/root/sys/class/vhost/dev/$unit/worker" && [ "$now" != "$worker" ]
+}
+# mover REASON [COMMAND...]: d.1 is on CPU 1 and is moved to CPU 2, once, 25 epochs from now; then the load falls, so that the trial fails for certain, and COMMAND is run.
+# Both are to happen while it runs, which is for a second and a half: so the kernel is asked, and told, by this shell alone, which takes no time to start.
 mover() {
+  local worker reason=$1
+  shift
   [ "$(core_of $unit)" = 1 ] || ctl move $unit 1 >/dev/null
+  wait_until 60 on_core 1
+  read -r worker <"$host/root/sys/class/vhost/dev/$unit/worker"
   cat >"$host/none/10-mover.lua" <<LUA
 local n = 0
 return policy { name = "mover", doc = "Moves a unit once, though that brings nothing.", on_epoch = function(host)
   n = n + 1
-  if n == 25 then host:unit("$unit"):move { to = 2, reason = "$1", trial = { measure = "bytes_per_second", better = "higher" } } end
+  if n == 25 then host:unit("$unit"):move { to = 2, reason = "$reason", trial = { measure = "bytes_per_second", better = "higher" } } end
 end }
 LUA
   ctl reload >/dev/null
-  wait_until 20 decided ".reason == \"$1\" and .verdict == \"done\"" || return 1
-  host_control "load 0.5"
+  wait_until 60 moved || return 1
+  echo "load 0.5" >"$host/control"
+  [ $# -eq 0 ] || "$@" >/dev/null || return 1
+  wait_until 60 decided ".reason == \"$reason\" and .verdict == \"done\""
 }
 # trial_of REASON: verdict and text
 trial_of() {
@@ -84,27 +96,26 @@ trial_is_over() {
 
 # ended REASON: the trial's verdict, when it has one
 ended() {
-  wait_until 20 trial_is_over "$1"
+  wait_until 60 trial_is_over "$1"
   host_control "load 1"
   trial_of "$1"
 }
 
 mover first
 ok $? "a policy moves a unit on trial"
-wait_until 10 on_core 2
+wait_until 60 on_core 2
 ok $? "and it is there"
 is "$(ended first)" undone "the trial does not prove itself"
-wait_until 10 on_core 1
+wait_until 60 on_core 1
 ok $? "and is undone"
 
-mover second
-ctl move $unit 3 >/dev/null; ok $? "a client moves the unit on while the trial runs"
+mover second ctl move $unit 3
+ok $? "a client moves the unit on while the trial runs"
 is "$(ended second)" undone "the trial does not prove itself"
 epochs 3
 is "$(core_of $unit)" 3 "but the unit stays where the client wants it"
 
-mover third
-ctl mode paused >/dev/null
+mover third ctl mode paused
 is "$(ended third)" inconclusive "a trial that ends in the mode paused is not called undone"
 epochs 3
 is "$(core_of $unit)" 2 "as it is not"
@@ -118,7 +129,7 @@ ctl reload >/dev/null
 epochs 3
 is "$(polled)" 0 "in the mode paused no policy acts"
 ctl mode observe >/dev/null
-wait_until 20 decided '.action == "poll" and .verdict == "would"'
+wait_until 60 decided '.action == "poll" and .verdict == "would"'
 ok $? "in the mode observe decisions are recorded as \"would\""
 is "$(polled)" 0 "and not carried out"
 is "$(ctl grow --node 1 --json | jq -r .verdict)" would "nor is a client's wish"
@@ -126,18 +137,18 @@ ctl mode active >/dev/null
 now_polled() {
   [ "$(polled)" = "$1" ]
 }
-wait_until 20 now_polled 1
+wait_until 60 now_polled 1
 ok $? "in the mode active they are"
 ctl mode paused >/dev/null
 ctl policy disable mover >/dev/null 2>&1 || ctl policy set mover enabled no >/dev/null
-wait_until 20 now_polled 0
+wait_until 60 now_polled 0
 ok $? "what a policy had changed is put back when it is disabled, in the mode paused too"
 ctl mode active >/dev/null
 ctl policy enable mover >/dev/null 2>&1 || ctl policy set mover enabled yes >/dev/null
-wait_until 20 now_polled 1
+wait_until 60 now_polled 1
 rm "$host/none/10-mover.lua"
 ctl reload >/dev/null
-wait_until 20 now_polled 0
+wait_until 60 now_polled 0
 ok $? "and when its file is removed"
 
 # --- changes by others
@@ -149,13 +160,13 @@ foreign() {
   [ "$(core_of $unit)" = 2 ] && echo w.2 >"$host/root/sys/class/vhost/dev/$unit/worker"
 }
 foreign contest
-wait_until 10 on_core 1
+wait_until 60 on_core 1
 is "$(ctl move $unit 3 --json | jq -r .verdict)" done "foreign-changes contest: iocored sets its own value all the same"
 foreign adopt
-wait_until 10 on_core 1
+wait_until 60 on_core 1
 is "$(ctl move $unit 3 --json | jq -r .verdict)" done "foreign-changes adopt: it goes on from there"
 is "$(ctl move $unit home --json | jq -r .verdict)" done "foreign-changes adopt: and back"
-wait_until 10 on_core 1
+wait_until 60 on_core 1
 ok $? "foreign-changes adopt: to what was found"
 
 # --- late epochs, longer and shorter epochs
@@ -169,7 +180,7 @@ kill -CONT "$daemon_pid"
 more_overruns() {
   [ "$(overruns)" -ge $((before + 5)) ]
 }
-wait_until 20 more_overruns
+wait_until 60 more_overruns
 ok $? "epochs that could not begin are counted"
 grep -q "began [0-9]* us late" "$host/iocored.log"; ok $? "and told"
 sed -i 's/^\[daemon\]/[daemon]\nepoch = 60s/' "$host/iocored.conf"
@@ -181,18 +192,18 @@ epochs 10
 ok $? "a shorter epoch begins when it is configured, not when the long one ends"
 for epoch in 9ms 61s; do
   sed -i "s/^epoch = .*/epoch = $epoch/" "$host/iocored.conf"
-  ! timeout 20 "$BUILD/iocored" --config "$host/iocored.conf" --check-config 2>/dev/null; ok $? "an epoch of $epoch is refused"
+  ! timeout 60 "$BUILD/iocored" --config "$host/iocored.conf" --check-config 2>/dev/null; ok $? "an epoch of $epoch is refused"
 done
 
 # --- a restore by the plugins that there are
 host_configure
 host_daemon_end KILL
 sed -i 's/^plugins = .*/plugins = cpu/' "$host/iocored.conf"
-timeout 20 "$BUILD/iocored" --config "$host/iocored.conf" --restore 2>"$host/restore.log"
+timeout 60 "$BUILD/iocored" --config "$host/iocored.conf" --restore 2>"$host/restore.log"
 is "$?" 1 "--restore fails when the plugin that made the changes is not there"
 grep -q "stays in the journal" "$host/restore.log"; ok $? "and says that they stay in the journal"
 sed -i 's/^plugins = .*/plugins = vhost-sysfs nosuch/' "$host/iocored.conf"
-timeout 20 "$BUILD/iocored" --config "$host/iocored.conf" --restore 2>"$host/restore.log"; ok $? "--restore works though another plugin is missing"
+timeout 60 "$BUILD/iocored" --config "$host/iocored.conf" --restore 2>"$host/restore.log"; ok $? "--restore works though another plugin is missing"
 grep -q "nosuch" "$host/restore.log"; ok $? "which it names"
 restored "the host is as it was"
 tap_done
