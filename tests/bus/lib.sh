@@ -30,10 +30,11 @@ END
   start_bus
 }
 
+# It tells its address when it listens: the socket is there before that.
 start_bus() {
-  dbus-daemon --config-file="$dir/bus.conf" --nofork --nopidfile >>"$dir/bus.log" 2>&1 &
+  dbus-daemon --config-file="$dir/bus.conf" --nofork --nopidfile --print-address=3 3>"$dir/bus.address" >>"$dir/bus.log" 2>&1 &
   bus_pid=$!
-  wait_until 10 test -S "$dir/bus"
+  wait_until 60 test -s "$dir/bus.address"
 }
 
 stop_bus() {
@@ -65,7 +66,7 @@ END
 start_daemon() {
   "$BUILD/iocored" --config "$dir/iocored.conf" "$@" >>"$dir/iocored.log" 2>&1 &
   daemon_pid=$!
-  wait_until 20 past_epoch 3 || { diag "iocored did not start"; diag "$(tail -20 "$dir/iocored.log")"; return 1; }
+  wait_until 60 past_epoch 3 || { diag "iocored did not start"; diag "$(tail -20 "$dir/iocored.log")"; return 1; }
 }
 
 # stop_daemon [SIGNAL]: returns its exit status
