@@ -461,7 +461,7 @@ static void ten_thousand_open_files_are_looked_at_in_bounded_time(void **test_st
         }
         double begin = cpu_seconds();
         assert_int_equal(owner_files_read(&fake_services, m->context, 100, &files), 0);
-        assert_true(cpu_seconds() - begin < 2);
+        double look = cpu_seconds() - begin;
         assert_int_equal(files.n_files, 2);
         owner_files_done(&files);
         open_plugin(m);
@@ -469,7 +469,10 @@ static void ten_thousand_open_files_are_looked_at_in_bounded_time(void **test_st
         begin = cpu_seconds();
         for (int i = 0; i < 100; i++)
                 scan(m, false);
-        assert_true(cpu_seconds() - begin < 1); /* they are not looked at again each time */
+        double scans = cpu_seconds() - begin;
+        print_message("ten thousand files in %.0f ms, a hundred scans in %.0f ms\n", 1e3 * look, 1e3 * scans);
+        assert_true(look < 2);
+        assert_true(scans < 1); /* they are not looked at again each time */
         for (int i = 10000; i < 16500; i++) {
                 snprintf(path, sizeof path, "%s/proc/100/fd/%d", m->context->root, i);
                 assert_int_equal(symlink("x", path), 0);

@@ -376,6 +376,8 @@ static void on_metadata(virConnectPtr connection, virDomainPtr domain, int type,
                 atomic_fetch_add(&fixture->n_marks, 1);
 }
 
+static bool test_is_known(struct fixture *fixture) { return fake_domain(fixture->context, "test") && fake_domain(fixture->context, "test")->n_vcpus == 2; }
+
 static struct fixture *new_fixture(void) {
         char reason[IOCORE_REASON_MAX];
         struct fixture *fixture = calloc(1, sizeof *fixture);
@@ -395,6 +397,8 @@ static struct fixture *new_fixture(void) {
         assert_non_null(fixture->test);
         fixture->callback = virConnectDomainEventRegisterAny(fixture->host, NULL, VIR_DOMAIN_EVENT_ID_METADATA_CHANGE, VIR_DOMAIN_EVENT_CALLBACK(on_metadata), fixture, NULL);
         assert_true(fixture->callback >= 0);
+        /* it is there at once, but where the machine is too busy for an answer while open() waits for one */
+        assert_true(holds_within(fixture, SOON_MSEC, test_is_known));
         fixture->context->in_haste = true;
         strcpy(fixture->knob_before, fake_domain(fixture->context, "test")->vcpus[0].knob);
         return fixture;

@@ -73,12 +73,19 @@ static void one_that_has_events_all_the_time_is_looked_at_so_often_and_no_more(v
         }
         uint64_t seconds = (talk_now() - begin) / 1000000;
         assert_in_range(n, LOOKS_PER_SECOND, LOOKS_PER_SECOND * (seconds + 2));
+        /* its next turn is a second after the first of these, and may have come where this took long */
+        do
+                talk_look(talk, BUSY);
+        while (take(talk, uuid, &next));
         assert_in_range(next, begin, talk_now() + 1000000);
         /* others do not suffer */
         talk_look(talk, QUIET);
-        assert_true(take(talk, uuid, &next));
+        do
+                assert_true(take(talk, uuid, &next));
+        while (strcmp(uuid, BUSY) == 0);
         assert_string_equal(uuid, QUIET);
         /* and what happened last is seen in the end */
+        talk_look(talk, BUSY);
         while (!take(talk, uuid, &next)) {
                 assert_true(next != UINT64_MAX);
                 assert_true(talk_now() < begin + (seconds + 10) * 1000000);

@@ -96,9 +96,16 @@ static struct fixture *new_fixture(const char *uri) {
         return fixture;
 }
 
+static bool host_is_known(struct fixture *fixture) { return fake_domain(fixture->context, "test") && fake_domain(fixture->context, "test")->n_vcpus == 2; }
+static bool holds_soon(struct fixture *fixture, bool (*holds)(struct fixture *fixture));
+
 static int set_up(void **userdata) {
         struct fixture *fixture = *userdata = new_fixture("test:///default");
+        int64_t begin = now_msec();
         open_plugin(fixture);
+        /* at once, but where the machine is too busy for an answer within the two seconds that open() waits for one */
+        if (!host_is_known(fixture) && (now_msec() - begin < 1900 || !holds_soon(fixture, host_is_known)))
+                return -1;
         fixture->host = virConnectOpen(fixture->uri);
         assert_non_null(fixture->host);
         fixture->test = virDomainLookupByName(fixture->host, "test");

@@ -13,7 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -83,13 +85,24 @@ static void end(pid_t *pid) {
         *pid = 0;
 }
 
+/* The socket is there before anybody listens. */
+static bool bus_listens(const char *path) {
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        assert_true(snprintf(address.sun_path, sizeof address.sun_path, "%s", path) < (int) sizeof address.sun_path);
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_true(fd >= 0);
+        int r = connect(fd, (struct sockaddr *) &address, sizeof address);
+        close(fd);
+        return r == 0;
+}
+
 static void start_bus(struct fixture *fixture) {
         char option[PATH_MAX + 32], path[PATH_MAX + 8];
         snprintf(option, sizeof option, "--config-file=%s/bus.conf", fixture->directory);
         snprintf(path, sizeof path, "%s/bus", fixture->directory);
         unlink(path);
         fixture->bus = spawn((const char *[]) { "dbus-daemon", option, "--nofork", "--nopidfile", NULL }, -1, -1);
-        for (int64_t limit = now_msec() + SOON_SECONDS * 1000; access(path, F_OK) < 0; pause_10_msec())
+        for (int64_t limit = now_msec() + SOON_SECONDS * 1000; !bus_listens(path); pause_10_msec())
                 assert_true(now_msec() < limit);
 }
 
@@ -236,6 +249,11 @@ static int64_t turn(struct fixture *fixture, bool thorough) {
         return now_msec() - began;
 }
 
+/* What is set from now on is waited for as long as a daemon waits that is not in haste: no answer of a busy machine comes too late for that. */
+static void be_patient(struct fixture *fixture) {
+        fixture->context->in_haste = false;
+}
+
 static void on_say(void *userdata, const char *key, const char *value) {
         struct fixture *fixture = userdata;
         snprintf(fixture->said, sizeof fixture->said, "%s: %s", key, value);
@@ -252,6 +270,15 @@ static void turn_until_it_says(struct fixture *fixture, const char *text) {
         for (int64_t limit = now_msec() + SOON_SECONDS * 1000; strcmp(describe(fixture), text) != 0; pause_10_msec()) {
                 if (now_msec() > limit)
                         fail_msg("it says \"%s\", not \"%s\"", fixture->said, text);
+                turn(fixture, false);
+        }
+}
+
+/* What the plugin's thread did not come to in time may yet happen, and is taken to have happened until it has run. */
+static void turn_until_value(struct fixture *fixture, const char *slice, const char *wanted) {
+        char value[IOCORE_VALUE_MAX];
+        for (int64_t limit = now_msec() + SOON_SECONDS * 1000; get(fixture, slice, value) < 0 || strcmp(value, wanted) != 0; pause_10_msec()) {
+                assert_true(now_msec() < limit);
                 turn(fixture, false);
         }
 }
@@ -413,6 +440,7 @@ static void a_slow_answer_is_waited_for_once_and_noticed_when_it_comes(void **st
         turn_until_knob_changed(fixture, 1);
         assert_string_equal(fixture->context->last_knob_changed, "slice.cpus system.slice");
         tell_fake(fixture, "delay 0");
+        be_patient(fixture);
         turn_until_it_says(fixture, "slices: system.slice, user.slice by AllowedCPUs");
         turn(fixture, false);
         assert_value(fixture, "system.slice", "0-6");
@@ -429,7 +457,7 @@ static void a_refusal_that_comes_late_is_told_and_not_asked_for_again(void **sta
         fixture->context->in_haste = true;
         turn(fixture, false);
         tell_fake(fixture, "refuse yes");
-        tell_fake(fixture, "delay 300");
+        tell_fake(fixture, "delay 1000");
         fixture->context->cores[7].io_core = true;
         turn(fixture, false);
         assert_string_equal(fixture->wants, "system.slice=0-6=ETIMEDOUT");
@@ -437,6 +465,7 @@ static void a_refusal_that_comes_late_is_told_and_not_asked_for_again(void **sta
         assert_string_equal(fixture->context->last_told, "not-isolated system.slice: SetUnitProperties: Access denied");
         assert_value(fixture, "system.slice", "");
         tell_fake(fixture, "delay 0");
+        be_patient(fixture);
         turn_until_it_says(fixture, "slices: system.slice (not reserved), user.slice (not reserved) by AllowedCPUs");
         for (int i = 0; i < 5; i++) {
                 turn(fixture, false);
@@ -463,6 +492,7 @@ static void what_passes_is_said_to_have_passed(void **state) {
         assert_value(fixture, "system.slice", "");
         start_bus(fixture);
         start_fake(fixture);
+        be_patient(fixture);
         turn_until_it_says(fixture, "slices: system.slice, user.slice by AllowedCPUs");
         turn(fixture, false);
         assert_value(fixture, "system.slice", "0-6");
@@ -480,7 +510,10 @@ static void a_hung_systemd_delays_one_turn_by_100_ms_and_no_other(void **state) 
                 healthy = msec > healthy ? msec : healthy;
         }
         fixture->context->cores[7].io_core = false;
+        be_patient(fixture); /* one of those may have been too late for a daemon in haste */
+        turn_until_it_says(fixture, "slices: system.slice, user.slice by AllowedCPUs");
         turn(fixture, false);
+        fixture->context->in_haste = true;
         kill(fixture->fake, SIGSTOP);
         fixture->context->cores[7].io_core = true;
         first = turn(fixture, false);
@@ -496,6 +529,7 @@ static void a_hung_systemd_delays_one_turn_by_100_ms_and_no_other(void **state) 
                       (long long) first, (long long) hung);
         assert_in_range(n_late, 0, 10);
         kill(fixture->fake, SIGCONT);
+        be_patient(fixture);
         turn_until_it_says(fixture, "slices: system.slice, user.slice by AllowedCPUs");
         turn(fixture, false);
         assert_value(fixture, "system.slice", "0-6");
@@ -511,7 +545,7 @@ static void nothing_that_was_not_asked_yet_is_set_late(void **state) {
         fixture->context->cores[7].io_core = true;
         turn(fixture, false);
         assert_null(strstr(fixture->wants, "ok"));
-        assert_value(fixture, "system.slice", "");
+        turn_until_value(fixture, "system.slice", "");
         assert_value(fixture, "user.slice", "");
 }
 
@@ -527,6 +561,7 @@ static void a_systemd_that_vanished_is_found_again(void **state) {
                 n_late += turn(fixture, true) > AT_ONCE_MSEC;
         assert_in_range(n_late, 0, 5);
         start_fake(fixture);
+        be_patient(fixture);
         turn_until_it_says(fixture, "slices: system.slice, user.slice by AllowedCPUs");
         fixture->context->cores[7].io_core = true;
         turn(fixture, false);
