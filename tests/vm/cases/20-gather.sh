@@ -4,13 +4,19 @@
 . /tests/guest.sh
 
 # An emulated CPU is held up by the machine below for tens of milliseconds: loads mean something over half a second.
+# How many of the emulated CPUs are idle is a matter of the machine below; and eight loads are less than they should be where it is slow: that there is reason for an I/O core
+# shall be beyond doubt, and from the first.
 configuration='[daemon]
-epoch = 500ms'
+epoch = 500ms
+[policy.dynamic-cores]
+vm_idle = 0
+start_load = 0.05
+stop_load = 0.01'
 
 names="a b c d e f g h"
 for name in $names; do
   case $name in [a-d]) cpus=0-3 ;; *) cpus=4-7 ;; esac
-  start_vm "$name" "$cpus" "$cpus" --vcpus 1 --vcpu-share 0.02 --load 0.13 || ok 1 "VM $name starts"
+  start_vm "$name" "$cpus" "$cpus" --vcpus 1 --vcpu-share 0.02 --load 0.1 || ok 1 "VM $name starts"
 done
 
 declare -A ran run_before wait_before run_after wait_after without
@@ -43,16 +49,23 @@ placements() {
     iocorectl why "$id" --json | jq -r '.epoch as $epoch | .steps[] | select(.knob == "unit.place") | "\(.object) \($epoch) \(.cpu)"'
   done
 }
-all_placed() { [ "$(placements | cut -d ' ' -f 1 | sort -u | wc -l)" -eq 8 ]; }
+all_placed() {
+  local name
+  for name in $names; do
+    case $(cpus_of "${worker[$name]}") in *[!0-9]* | "") return 1 ;; esac
+  done
+}
 while another_attempt; do
   [ ! -e "$WORK/daemon.pid" ] || stop_daemon TERM
   start_daemon
   ok $? "iocored starts on a stock kernel"
   wait_until 60 all_placed
   ok $? "all workers are put onto I/O cores"
-  n_left_out=$(left_out) last=$(placements | sort -k 1,1 -u | cut -d ' ' -f 2 | sort -n | tail -n 1)
-  [ $((last - n_left_out - 1)) -le 3 ] || diag "$(history '"epoch \(.epoch): \(.action) \(.verdict) \(.text)"')" || false
-  attempt_gave $? "$last, of which $n_left_out could not begin"
+  # of the first placements of each, however often it was moved afterwards
+  last=$(placements | awk '!($1 in first) || $2 < first[$1] { n += !($1 in first); first[$1] = $2 } END { for (id in first) if (first[id] > last) last = first[id]; print n == 8 ? last : 9999 }')
+  [ $((last - 1)) -le 3 ]
+  attempt_gave $? "$last"
+  [ $((last - 1)) -le 3 ] || diag "$(history '"epoch \(.epoch): \(.action) \(.verdict) \(.text) \(.reason)"')"
 done
 ok_in_most "they are within 3 epochs of appearing, which was epoch 1: the last of them"
 
@@ -64,7 +77,7 @@ all_ran_there() {
     case $cores in *" $(last_cpu_of "${worker[$name]}") "*) ;; *) return 1 ;; esac
   done
 }
-wait_until 30 all_ran_there
+wait_until 60 all_ran_there
 ok $? "all of them have run there"
 
 for name in $names; do run_before[$name]=$(run_nsec "${worker[$name]}") wait_before[$name]=$(wait_nsec "${worker[$name]}"); done
@@ -97,7 +110,7 @@ intruders() {
   done
 }
 none_intrudes() { [ -z "$(intruders)" ]; }
-wait_until 10 none_intrudes
+wait_until 60 none_intrudes
 ok $? "no other thread of a guest may run there" || diag "$(intruders)"
 n_threads=$(for name in $names; do ls "/proc/$(cat "$WORK/load.$name.pid")/task"; done | wc -l)
 diag "$n_threads threads of guests"
