@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * All that iocored may change of a machine, read in one go: a shell needs ten seconds for it where it is emulated and busy. For each thread "thread TID STARTTIME MASK CGROUPS", for each
- * cpuset "cpuset DIRECTORY - CPUS", in no order. What ends meanwhile is left out.
+ * cpuset "cpuset DIRECTORY - CPUS", in no order. What ends meanwhile is left out, and what is no setting of anybody's.
  */
 #include <ctype.h>
 #include <dirent.h>
@@ -12,6 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+/* linux/sched.h */
+#define PF_WQ_WORKER 0x00000020ul
+#define PF_KTHREAD   0x00200000ul
 
 /* The text of a file, its size cut to that of `ret`. */
 static bool read_text(const char *path, char *ret, size_t size) {
@@ -42,11 +46,27 @@ static bool start_time(const char *stat, char *ret, size_t size) {
         return true;
 }
 
+/*
+ * Kernel threads whose mask is the kernel's own and passing business: a workqueue's rescuer keeps that of whom it helped last, and whenever no worker can be had within a few
+ * milliseconds it helps; a worker, or any other, that is being born has not got its own yet.
+ */
+static bool is_passing(const char *stat, const char *tid) {
+        const char *name = strchr(stat, '('), *end = strrchr(stat, ')');
+        unsigned long flags;
+
+        if (!name || !end || sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %lu", &flags) != 1 || !(flags & PF_KTHREAD))
+                return false;
+        bool named = strncmp(name, "(kworker/", strlen("(kworker/")) == 0;
+        if (flags & PF_WQ_WORKER)
+                return !named || strncmp(name, "(kworker/R-", strlen("(kworker/R-")) == 0;
+        return named || (strncmp(name, "(kthreadd)", strlen("(kthreadd)")) == 0 && strcmp(tid, "2") != 0);
+}
+
 static void print_thread(const char *directory, const char *tid) {
         char path[128], stat[1024], status[8192], cgroups[8192], start[32];
 
         snprintf(path, sizeof path, "%s/%s/stat", directory, tid);
-        if (!read_text(path, stat, sizeof stat) || !start_time(stat, start, sizeof start))
+        if (!read_text(path, stat, sizeof stat) || !start_time(stat, start, sizeof start) || is_passing(stat, tid))
                 return;
         snprintf(path, sizeof path, "%s/%s/cgroup", directory, tid);
         if (!read_text(path, cgroups, sizeof cgroups))

@@ -265,6 +265,20 @@ stop_daemon() {
   daemon_status=$?
 }
 
+is_stopped() {
+  case $(field_of "$1" State) in T*) ;; *) return 1 ;; esac
+}
+
+# stands_still COMMAND...: it succeeds, and the daemon is stopped by SIGSTOP while it does: otherwise it may always be about to do something else.
+stands_still() {
+  local daemon
+  read -r daemon < "$WORK/daemon.pid"
+  "$@" && kill -STOP "$daemon" || return 1
+  wait_until 30 is_stopped "$daemon" && "$@" && return
+  kill -CONT "$daemon"
+  return 1
+}
+
 # What is measured on a machine that others use as well holds in the median of five attempts: that is, in three of them, after which no more are needed.
 #   while another_attempt; do ...; attempt_gave STATUS FIGURES; done; ok_in_most DESCRIPTION
 n_attempts=0 n_within=0 figures=
@@ -283,10 +297,21 @@ ok_in_most() {
   ok $? "$1: in $n_within of $n_attempts attempts ($figures)"
 }
 
+# Neither a program that a case starts is there, nor a vhost worker.
+nothing_runs() {
+  local file name
+  for file in /proc/[0-9]*/comm; do
+    read -r name 2> /dev/null < "$file" || continue
+    case $name in vhost-[0-9]* | vhost-load | iocored | memory-load | qemu-system-x86*) return 1 ;; esac
+  done
+  return 0
+}
+
 # Whatever a case leaves behind: init calls it after each one.
 stop_everything() {
   local directory own
   killall -9 iocored vhost-load memory-load qemu-system-x86_64
+  wait_until 30 nothing_runs
   own=$(sed -n 's/^0:://p' /proc/self/cgroup)
   find /sys/fs/cgroup/machine.slice /sys/fs/cgroup/cpuset/machine -depth -type d 2> /dev/null | while IFS= read -r directory; do
     # with a systemd the cases are in one of them

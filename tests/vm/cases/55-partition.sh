@@ -5,8 +5,11 @@
 . /tests/tap.sh
 . /tests/guest.sh
 
+# How many of the emulated CPUs are idle is a matter of the machine below.
 configuration='[daemon]
 epoch = 500ms
+[policy.dynamic-cores]
+vm_idle = 0
 [plugin.vhost-thread]
 partition = root'
 partition=/sys/fs/cgroup/iocored.partition
@@ -18,6 +21,8 @@ start_load 3c 0-3 --load 0.12 || ok 1 "a load starts"
 taskset -p 3c "$(worker_of 3c)" > /dev/null
 taskset 5f sleep 100000 &
 bystander=$!
+is_bound() { [ "$(cpus_of $bystander)" = 0-4,6 ]; }
+wait_until 30 is_bound
 names="one two 3c"
 
 read_partition() {
@@ -40,24 +45,8 @@ placed() {
   done
 }
 about() { iocorectl status --json | jq -r '.plugins[] | select(.name == "vhost-thread") | .about[] | select(.key == "reserved by") | .value'; }
-# A workqueue's rescuer takes on the CPUs of whom it helped last: that is nobody's setting.
-differences() {
-  local line tid fields stat
-  differing "$WORK/before" "$WORK/after" | while IFS= read -r line; do
-    case $line in
-    "thread "*)
-      tid=${line#thread } tid=${tid%% *}
-      read -r stat < "/proc/$tid/stat" || continue
-      read -ra fields <<< "${stat##*) }"
-      case $stat in *"(kworker/"*) ;; *) [ $((fields[6] & 0x20)) -eq 0 ] || continue ;; esac
-      ;;
-    esac
-    echo "$line"
-  done
-}
 all_as_before() { # all_as_before DESCRIPTION
-  dump_state > "$WORK/after"
-  is "$(differences)" "" "$1 all is as before"
+  as_before "$1 all is as before"
   [ ! -e $partition ]
   ok $? "and no cgroup of iocored's is left"
 }
@@ -72,8 +61,7 @@ refused() {
   diag "reserved by $(about)"
   [ ! -e $partition ]
   ok $? "there is none"
-  grep -q "partition: iocored.partition: .*$1" "$WORK/daemon.log"
-  ok $? "and that is told"
+  holds "and that is told" wait_until 30 grep -q "partition: iocored.partition: .*$1" "$WORK/daemon.log"
   stop_daemon TERM
   all_as_before "after SIGTERM"
   kill $bystander
@@ -105,7 +93,8 @@ has_the_cores() {
 holds "iocorectl status says so" wait_until 30 is_shown
 holds "it has the I/O cores, and nobody else has them" wait_until 30 has_the_cores
 diag "partition of CPUs $cpus; others may use $(cpus_of $$)"
-n=$(dump_state > "$WORK/after"; differences | wc -l)
+dump_state > "$WORK/after"
+n=$(differing "$WORK/before" "$WORK/after" | wc -l)
 [ "$n" -ge 20 ]
 ok $? "which the comparison sees ($n threads)"
 keeps_the_rest() {
@@ -128,7 +117,7 @@ is "$(cpus_of "$(worker_of one 1)")" 0-3 "and the worker that was born meanwhile
 
 dump_state > "$WORK/before"
 start_daemon
-holds "there is a partition again" wait_until 90 partitioned
+holds "there is a partition again" wait_until 90 stands_still partitioned
 stop_daemon KILL
 holds "SIGKILL leaves it" partitioned
 iocored --config "$WORK/iocored.conf" --restore >> "$WORK/restore.log" 2>&1
