@@ -38,7 +38,7 @@ INIT
 # Domains that boot it, too, where there is one; from and to XML.
 with_kernel() {
   if [ -e "$work/initramfs.gz" ]; then
-    sed "s|<memory unit='MiB'>32<|<memory unit='MiB'>128<|; s|hvm</type></os>|hvm</type><kernel>$work/vmlinuz</kernel><initrd>$work/initramfs.gz</initrd><cmdline>quiet mitigations=off</cmdline></os>|"
+    sed "s|<memory unit='MiB'>32<|<memory unit='MiB'>128<|; s|hvm</type></os>|hvm</type><kernel>$work/vmlinuz</kernel><initrd>$work/initramfs.gz</initrd><cmdline>quiet mitigations=off no_timer_check</cmdline></os>|"
   else
     cat
   fi
@@ -52,7 +52,7 @@ guest_xml() {
   <vcpu>1</vcpu>
   <iothreads>1</iothreads>
   <os><type arch='x86_64' machine='pc'>hvm</type><kernel>$work/vmlinuz</kernel><initrd>$work/initramfs.gz</initrd>
-    <cmdline>console=ttyS0 quiet mitigations=off</cmdline></os>
+    <cmdline>console=ttyS0 quiet mitigations=off no_timer_check</cmdline></os>
   <features><acpi/></features>
   <devices>
     <controller type='usb' model='none'/>
