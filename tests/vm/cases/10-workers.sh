@@ -17,12 +17,16 @@ esac
 
 ran() { [ "$(run_nsec "$1")" -gt "$2" ]; }
 holds "a worker with work runs" wait_until 60 ran "$worker" $(($(run_nsec "$worker") + 500000000))
-before=$(run_nsec "$(worker_of b)")
-first=$(run_nsec "$worker")
-wait_until 60 ran "$worker" $((first + 500000000))
-after=$(run_nsec "$(worker_of b)")
-[ $((after - before)) -lt 50000000 ]
-ok $? "a worker without work does not ($(((after - before) / 1000)) us meanwhile)"
+# An emulated CPU that is held up meanwhile makes a few packets of the host's own look like a lot of work.
+while another_attempt; do
+  before=$(run_nsec "$(worker_of b)")
+  first=$(run_nsec "$worker")
+  wait_until 60 ran "$worker" $((first + 500000000))
+  after=$(run_nsec "$(worker_of b)")
+  [ $((after - before)) -lt 50000000 ]
+  attempt_gave $? "$(((after - before) / 1000)) us"
+done
+ok_in_most "a worker without work does not meanwhile"
 
 # 20 % of one CPU, whatever a packet costs here. Averaged over 4 s of the machine's own time.
 tell_load a load 0.2
@@ -42,5 +46,5 @@ tell_load a report
 holds "the device completes what is sent" wait_until 30 grep -Eq '^sent [0-9]+ completed [1-9]' "$WORK/load.a.out"
 diag "$(tail -n 1 "$WORK/load.a.out")"
 stop_load a
-holds "the worker goes with its owner" test ! -e "/proc/$worker"
+holds "the worker goes with its owner" wait_until 30 test ! -e "/proc/$worker"
 tap_done

@@ -28,12 +28,13 @@ pages_on() {
 job() { iocorectl jobs --json | jq -r ".[] | select(.id == $1) | $2"; }
 last_job() { iocorectl jobs --json | jq -r ".[-1] | $1"; }
 state_is() { [ "$(job "$1" .state)" = "$2" ]; }
-goes_on() { [ "$(last_job .state)" = running ] && [ "$(last_job .moved)" -gt 0 ]; }
+goes_on() { [ "$(last_job '.state == "running" and .moved > 0')" = true ]; }
 
 start_daemon
 is "$(iocorectl status --json | jq -r '.plugins[] | select(.name == "numa") | .status')" open "the plugin numa is open"
 diag "$(iocorectl status | grep -F 'numa')"
-is "$(iocorectl nodes --json | jq -c 'map(.memory_kib > 300000 and .memory_free_kib > 100000)')" "[true,true]" "the memory of both nodes is known"
+memory_known() { [ "$(iocorectl nodes --json | jq -c 'map(.memory_kib > 300000 and .memory_free_kib > 100000)')" = "[true,true]" ]; }
+holds "the memory of both nodes is known" wait_until 30 memory_known
 
 diag "worst lateness of an epoch before anything is moved: $(iocorectl status --json | jq .worst_late_usec) us"
 start_memory wrong 1:128
@@ -46,13 +47,14 @@ iocorectl process move-memory "$pid" 0 > "$WORK/move.out" 2>&1
 ok $? "they are moved to node 0"
 diag "$(tail -n 1 "$WORK/move.out")"
 diag "after: $(pages_on 0 "$pid") pages on node 0, $(pages_on 1 "$pid") on node 1"
-[ "$(pages_on 1 "$pid")" -lt $((before / 100)) ] && [ "$(pages_on 0 "$pid")" -ge 32768 ]
+# a few of a process's pages come and go, or move with others, or cannot be had at once, while it is looked at
+[ "$(pages_on 1 "$pid")" -lt $((before / 100)) ] && [ "$(pages_on 0 "$pid")" -ge $((before * 99 / 100)) ]
 ok $? "they are on node 0 now"
-# a few of a process's pages come and go, or move with others, while it is looked at
 [ "$(last_job .moved)" -ge $((before * 99 / 100)) ] && [ "$(last_job .failed)" -le $((before / 100)) ]
 ok $? "the job counts them: $(last_job .moved) of $before, and $(last_job .failed) that could not be moved"
 iocorectl process move-memory "$pid" 0 > "$WORK/again.out"
-is "$? $(last_job .moved)" "0 0" "moving them again moves nothing"
+[ $? -eq 0 ] && [ "$(last_job .moved)" -le $((before / 100)) ]
+ok $? "moving them again moves none, or what could not be moved before: $(last_job .moved)"
 stop_memory wrong
 
 # How fast pages go is the machine's; a rate makes a job that lasts, whatever the machine.
@@ -84,7 +86,7 @@ id=$(last_job .id)
 asked=$EPOCHREALTIME
 iocorectl job cancel "$id"
 ok $? "it can be cancelled"
-holds "it is over" wait_until 30 state_is "$id" cancelled
+holds "it is over" wait_until 60 state_is "$id" cancelled
 took=$((${EPOCHREALTIME/[.,]/} - ${asked/[.,]/}))
 wait "$client"
 is $? 1 "who followed it is told that it was cancelled"
@@ -98,10 +100,12 @@ difference=$((before - left - moved))
 [ "${difference#-}" -le $((before / 100)) ]
 ok $? "as many pages as the job counts have left node 1 (difference: $difference): none is moved after it is over"
 holds "epochs go on" let_pass 5
-is "$(pages_on 1 "$pid")" "$left" "and five epochs later none has followed"
+followed=$((left - $(pages_on 1 "$pid")))
+[ "${followed#-}" -le $((before / 100)) ]
+ok $? "and five epochs later none has followed (difference: $followed)"
 
 # A process that goes away meanwhile.
-start_memory gone 1:64:small
+start_memory gone 1:128:small
 gone=$(cat "$WORK/memory.gone.pid")
 iocorectl process move-memory "$gone" 0 > "$WORK/gone.out" &
 client=$!

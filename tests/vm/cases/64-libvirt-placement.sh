@@ -13,6 +13,7 @@ max = 1
 [policy.dynamic-cores]
 start_load = 0.1
 release_last = no
+vm_idle = 0
 [policy.numa-placement]
 settle = 1
 rest = 2
@@ -167,10 +168,14 @@ all_known() {
   is_known() { iocorectl domains --json | jq -c 'map([.name, .state, .vcpus, .pid, .units]) | sort'; }
   [ "$(is_known)" = "[[\"small\",\"running\",2,$(qemu_of small),1],[\"split\",\"running\",6,$(qemu_of split),0]]" ]
 }
-holds "it knows both machines, and the unit of the small one" wait_until 60 all_known
+holds "it knows both machines, and the unit of the small one" wait_until 120 all_known
 all_known || diag "$(iocorectl domains --json)"
 took "iocored knows both"
-worker=$(iocorectl workers --json | jq -r '.[] | select(.domain == "small") | "\(.kind) \(.backend) \(.queue_pair) \(.owner)"')
+identified() {
+  worker=$(iocorectl workers --json | jq -r '.[] | select(.domain == "small") | "\(.kind) \(.backend) \(.queue_pair) \(.owner)"')
+  [ "$worker" = "net tap-small 0 $(qemu_of small)" ]
+}
+wait_until 60 identified
 is "$worker" "net tap-small 0 $(qemu_of small)" "it knows the vhost worker of the small one: its tap, queue pair, process and machine"
 worker=$(iocorectl workers --json | jq -r '.[] | select(.domain == "small") | .id')
 worker=${worker#t.}
@@ -178,7 +183,7 @@ is "$(field_of "$worker" Tgid)" "$(qemu_of small)" "which is a thread of QEMU"
 
 decided() { history "select((.source | endswith(\"$1\")) and .verdict == \"done\") | .object" | sort -u | tr '\n' ' '; }
 split_was_whole() { [ "$(decided whole)" = "split " ]; }
-holds "the large machine is bound to node 1, by a decision" wait_until 60 split_was_whole
+holds "the large machine is bound to node 1, by a decision" wait_until 120 split_was_whole
 took "the large one is whole"
 
 start_load io 0-3 --load 0.2
@@ -198,8 +203,9 @@ tell_load io pause
 holds "the small machine is whole on node 1, where there is more room, and on no I/O core" wait_until 120 small_is_whole
 holds "each cell of the large one has a node, the other one another, and no I/O core" wait_until 120 split_is_split
 took "both are placed"
-is "$(v vcpupin small | awk '{ print $2 }')" "$(vcpu_lists small)" "virsh says the same of the small one"
-is "$(v vcpupin split | awk '{ print $2 }')" "$(vcpu_lists split)" "and of the large one"
+virsh_says_so() { [ "$(v vcpupin "$1" | awk '{ print $2 }')" = "$(vcpu_lists "$1")" ]; }
+holds "virsh says the same of the small one" wait_until 60 virsh_says_so small
+holds "and of the large one" wait_until 60 virsh_says_so split
 diag "small on $(vcpu_lists small | tr '\n' ' '), split on $(vcpu_lists split | tr '\n' ' ')"
 small_has_followed() { [ "$(pages_of small 1)" -ge 16384 ] && [ "$(pages_of small 0)" -le 1024 ]; }
 holds "the memory of the small one has followed, by numatune" wait_until 120 small_has_followed
@@ -209,16 +215,18 @@ took "the memory of the small one"
 
 # the cell whose vCPUs are on node 0: its pages were on node 1
 case $(nodes_of split) in 000111) moving=0 ;; *) moving=1 ;; esac
-cells_are_apart() { [ "$(pages_of split 0 "$moving") $(pages_of split 1 $((1 - moving)))" = "12288 12288" ]; }
+# A page that the kernel uses just then cannot be moved: a hundredth is allowed for.
+cells_are_apart() { [ "$(pages_of split 0 "$moving")" -ge 12165 ] && [ "$(pages_of split 1 $((1 - moving)))" -ge 12165 ]; }
 holds "the memory of each cell of the large one is on the node of its vCPUs" wait_until 120 cells_are_apart
 tell_memory "then"
 split_jobs() { iocorectl jobs --json | jq -r "map(select(.object == \"split\")) | $1"; }
 jobs_are_over() { [ "$(split_jobs 'length > 0 and all(.state == "done")')" = true ]; }
 holds "a job is done that moved it" wait_until 60 jobs_are_over
-is "$(split_jobs 'map([.kind, .cell, .node, .source, .failed] | join(" ")) | unique | join(", ")')" "move-memory $moving 0 policy:numa-placement 0" \
-  "it moved that cell alone, to node 0, for the policy, and every page could be moved"
+is "$(split_jobs 'map([.kind, .cell, .node, .source] | join(" ")) | unique | join(", ")')" "move-memory $moving 0 policy:numa-placement" \
+  "it moved that cell alone, to node 0, for the policy"
+is "$(split_jobs 'map(.failed) | add <= 123')" true "and all but a hundredth of the pages, at most, could be moved"
 is "$(mems_of split)" 0-1 "where it may have memory since then"
-is "$(split_jobs 'map(.moved) | add')" 12288 "each page once"
+is "$(split_jobs 'map(.moved) | add >= 12165 and add <= 12288')" true "each page once"
 diag "$(split_jobs '.[] | "\(.moved) of \(.total) pages in \(.ended_usec - .begun_usec) us, \(.busy_usec) us of them at work: \(.pages_per_second | floor) pages per second"')"
 took "the memory of the large one"
 is "$(iocorectl history --limit 1000 --json | jq -r '[.[] | select((.source | endswith("numa-placement")) and .verdict == "done") | .object] | unique | join(" ")')" \
@@ -248,7 +256,7 @@ holds "the small machine ends" v destroy small
 holds "the large one ends" v destroy split
 kill "$libvirtd"
 wait "$libvirtd"
-[ ! -d "/proc/$left" ] && [ ! -d "/proc/$also_left" ]
-ok $? "nothing of them is left"
+both_are_gone() { [ ! -d "/proc/$left" ] && [ ! -d "/proc/$also_left" ]; }
+holds "nothing of them is left" wait_until 30 both_are_gone
 took "the end of libvirt"
 tap_done
