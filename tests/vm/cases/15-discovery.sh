@@ -17,13 +17,14 @@ holds "a worker that was there before is listed" wait_until 30 listed "$(worker_
 start_load after 4-7 --pause
 worker=$(worker_of after)
 holds "a worker that appears later is listed though nothing was searched" wait_until 30 listed "$worker"
-holds "its owner is the process that made it" grep -q "$(cat "$WORK/load.after.pid")" <(iocorectl workers | grep "t\.$worker")
+owned() { iocorectl workers --json | jq -e --arg id "t.$1" --argjson owner "$2" 'any(.[]; .id == $id and .owner == $owner)'; }
+holds "its owner is the process that made it" wait_until 30 owned "$worker" "$(pid_of after)"
 
 # Neither a process that takes a worker's name nor one of its threads is one.
 bash -c 'echo vhost-1 > /proc/$BASHPID/comm; sleep 1000 & wait' &
 pretender=$!
 named() { local name; read -r name < "/proc/$pretender/comm" && [ "$name" = vhost-1 ]; }
-wait_until 10 named
+wait_until 30 named
 start_load last 4-7 --pause
 holds "a still later one is listed" wait_until 30 listed "$(worker_of last)"
 holds "a process that calls itself vhost-1 is not" not_listed "$pretender"

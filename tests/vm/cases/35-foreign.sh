@@ -3,12 +3,23 @@
 . /tests/tap.sh
 . /tests/guest.sh
 
+# How many of the emulated CPUs are idle is a matter of the machine below.
 configuration='[daemon]
-epoch = 500ms'
+epoch = 500ms
+[policy.dynamic-cores]
+vm_idle = 0'
 
 for name in a b c; do start_load "$name" 0-3 --load 0.15 || ok 1 "load $name starts"; done
 start_daemon
 iocorectl events --json > "$WORK/events" &
+# It may start later than the workers are gathered; then there is something else to hear.
+hears() {
+  [ -s "$WORK/events" ] && return
+  iocorectl mode paused
+  iocorectl mode active
+  return 1
+}
+holds "events are heard" wait_until 60 hears
 bound() { case $(cpus_of "$1") in *[!0-9]* | "") return 1 ;; esac; }
 all_bound() { bound "$(worker_of a)" && bound "$(worker_of b)" && bound "$(worker_of c)"; }
 holds "the workers are gathered" wait_until 60 all_bound
@@ -18,10 +29,10 @@ taskset -cp 2-3 "$id" > /dev/null
 # The device of a worker has the same name: "device-added" may be told of it, too.
 n_told() { jq -s --arg id "t.$id" '[.[] | select(.kind == "foreign-change" and .object == $id)] | length' "$WORK/events"; }
 noticed() { [ "$(n_told)" -gt 0 ]; }
-holds "a taskset by somebody else is told as an event" wait_until 20 noticed
+holds "a taskset by somebody else is told as an event" wait_until 60 noticed
 diag "$(grep foreign-change "$WORK/events")"
 manual() { iocorectl units --json | jq -e --arg id "t.$id" 'any(.[]; .id == $id and .state == "manual")' > /dev/null; }
-holds "and the worker is manual" wait_until 10 manual
+holds "and the worker is manual" wait_until 30 manual
 is "$(n_told)" 1 "and told once"
 
 # Reason to move it: its core gets full, and then there is one more.

@@ -30,7 +30,7 @@ configuration='[daemon]
 epoch = 500ms'
 start_daemon
 ok $? "iocored starts"
-holds "each worker's kind, tap, queue pair, owner and domain are told" wait_until 30 all_told 3
+holds "each worker's kind, tap, queue pair, owner and domain are told" wait_until 60 all_told 3
 all_told 3 || diag "$(diff <(expected 3 | sort) <(told))"
 is "$(iocorectl workers --json | jq -r '.[] | select(.kind == "") | .unidentified' | sort -u)" \
   "vhost devices of several kinds: which is whose cannot be told" "and why it cannot, where it cannot"
@@ -40,7 +40,7 @@ is "$(iocorectl devices --json | jq -r '.[] | "\(.kind) \(.backend) \(.owner) \(
 
 add_pair one
 ok $? "the first VM gets a queue pair more"
-holds "which is told as such" wait_until 30 all_told 4
+holds "which is told as such" wait_until 60 all_told 4
 all_told 4 || diag "$(diff <(expected 4 | sort) <(told))"
 stop_load two
 gone() { ! iocorectl workers --json | jq -e '.[] | select(.domain == "two")' > /dev/null; }

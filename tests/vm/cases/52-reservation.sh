@@ -4,8 +4,11 @@
 . /tests/tap.sh
 . /tests/guest.sh
 
+# How many of the emulated CPUs are idle is a matter of the machine below.
 configuration='[daemon]
-epoch = 500ms'
+epoch = 500ms
+[policy.dynamic-cores]
+vm_idle = 0'
 
 start_vm a 0-3 0-3 --vcpus 2 --vcpu-share 0.05 --pairs 1 --load 0.3 || ok 1 "VM a starts"
 start_vm b 0-3 0-3 --vcpus 1 --vcpu-share 0.05 --load 0.3 || ok 1 "VM b starts"
@@ -50,12 +53,12 @@ where() {
 dump_state > "$WORK/before"
 
 start_daemon
-holds "workers are on I/O cores, and guests' other threads are off them" wait_until 60 gathered
+holds "workers are on I/O cores, and guests' other threads are off them" wait_until 90 gathered
 where
 is "$(cpus_of "$(vcpu_of c 0)")" 3 "a vCPU that is bound by hand stays where it is"
 add_pair a
 born=$(workers_of a | tail -n 1)
-holds "the worker of a queue pair that is added is placed, too" wait_until 30 gathered
+holds "the worker of a queue pair that is added is placed, too" wait_until 60 gathered
 
 vcpu=$(vcpu_of b 0)
 mask=$(cpus_of "$vcpu")
@@ -72,7 +75,7 @@ home=0-3
 is "$(cpus_of "$born")" "$home" "the worker that was born meanwhile has its owner's CPUs"
 
 start_daemon
-holds "the workers are gathered again" wait_until 60 gathered
+holds "the workers are gathered again" wait_until 90 gathered
 add_pair a
 born=$(workers_of a | tail -n 1)
 stop_daemon KILL

@@ -4,8 +4,11 @@
 . /tests/tap.sh
 . /tests/guest.sh
 
+# How many of the emulated CPUs are idle is a matter of the machine below.
 configuration='[daemon]
-epoch = 500ms'
+epoch = 500ms
+[policy.dynamic-cores]
+vm_idle = 0'
 
 start_vm a 0-1 0-1 --vcpus 1 --vcpu-share 0.05 --load 0.2 || ok 1 "VM a starts"
 start_vm b 2-3 2-3 --vcpus 1 --vcpu-share 0.05 --load 0.2 || ok 1 "VM b starts"
@@ -19,7 +22,7 @@ gathered() {
 dump_state > "$WORK/before"
 
 start_daemon
-holds "both workers are on I/O cores" wait_until 60 gathered
+holds "both workers are on I/O cores" wait_until 90 gathered
 diag "I/O cores: $(io_cores), workers on $(cpus_of "$(worker_of a)") and $(cpus_of "$(worker_of b)")"
 dump_state > "$WORK/during"
 diag "$(differing "$WORK/before" "$WORK/during")"
@@ -33,7 +36,7 @@ stop_daemon TERM
 as_before "after SIGTERM every mask and every cpuset is as before"
 
 start_daemon
-holds "both are there again" wait_until 60 gathered
+holds "both are there again" wait_until 90 gathered
 stop_daemon KILL
 iocored --config "$WORK/iocored.conf" --restore >> "$WORK/restore.log" 2>&1
 ok $? "iocored --restore succeeds"

@@ -13,7 +13,7 @@ vm_idle = 0'
 
 online() { echo "$2" > "/sys/devices/system/cpu/cpu$1/online"; }
 for name in a b c; do
-  start_load "$name" 0-3 --load 0.15 --vcpus 1 || ok 1 "load $name starts"
+  start_load "$name" 0-3 --load 0.15 --vcpus 1 --vcpu-share 0.05 || ok 1 "load $name starts"
 done
 masks_of() { # of all threads of the loads b and c
   local name directory
@@ -38,26 +38,27 @@ elsewhere() { all_on_one && [ "$there" != "$1" ]; }
 
 start_daemon
 ok $? "iocored starts"
-wait_until 90 all_on_one
+wait_until 150 all_on_one
 ok $? "the workers are on one I/O core"
 first=$there
 diag "I/O core CPU $first"
 online "$first" 0
 ok $? "it is unplugged"
-wait_until 90 elsewhere "$first"
+wait_until 150 elsewhere "$first"
 ok $? "the workers go to another I/O core (CPU ${there:-none})"
 grep -q "went offline" "$WORK/daemon.log"
 ok $? "which is told"
 is "$(history .verdict | grep -c failed)" 0 "no decision failed"
 is "$(grep -c 'Somebody else' "$WORK/daemon.log")" 0 "what the kernel did is nobody's change"
 online "$first" 1
-wait_until 30 grep -q "is online again" "$WORK/daemon.log"
+wait_until 60 grep -q "is online again" "$WORK/daemon.log"
 ok $? "it comes back"
-iocorectl grow --cpu "$first"
+# unless the policy has just done so
+case " $(io_cores)" in *" $first "*) ;; *) iocorectl grow --cpu "$first" ;; esac
 ok $? "and may serve again"
 
 taskset -cp 5 "$(worker_of a)" > /dev/null
-wait_until 30 grep -q "Somebody else changed t.$(worker_of a)" "$WORK/daemon.log"
+wait_until 60 grep -q "Somebody else changed t.$(worker_of a)" "$WORK/daemon.log"
 ok $? "a foreign taskset is noticed"
 
 stop_daemon TERM

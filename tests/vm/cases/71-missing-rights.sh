@@ -4,7 +4,10 @@
 . /tests/guest.sh
 . /tests/quiet.sh
 
-configuration='[daemon]
+# How many of the emulated CPUs are idle is a matter of the machine below.
+configuration='[policy.dynamic-cores]
+vm_idle = 0
+[daemon]
 epoch = 100ms'
 
 # start_without CAPABILITY [OPTIONS...]: as start_daemon, with a new log.
@@ -26,7 +29,7 @@ mode() {
   iocorectl status --json | sed -n 's/.*"mode":[[:space:]]*"\([a-z]*\)".*/\1/p' | head -n 1
 }
 
-for name in a b c; do start_load "$name" 0-3 --load 0.1; done
+for name in a b c; do start_load "$name" 0-3 --load 0.2; done
 worker=$(worker_of a)
 masks() { local name; for name in a b c; do cpus_of "$(worker_of "$name")"; done; }
 before=$(masks)
@@ -40,6 +43,10 @@ iocorectl status | grep -q CAP_SYS_NICE
 ok $? "and in its status"
 ! iocorectl mode active 2> "$WORK/mode.log" && [ "$(mode)" = observe ]
 ok $? "nobody can make it act"
+# The first of what it wishes is told, the same later is not.
+refused() { [ -n "$(history 'select(.verdict == "refused") | .id')" ]; }
+holds "what it wishes is refused" wait_until 60 refused
+diag "$(history '"\(.action) \(.verdict) \(.text)"')"
 quiet "without CAP_SYS_NICE"
 is "$(masks)" "$before" "no worker is touched"
 stop_daemon TERM

@@ -4,8 +4,12 @@
 . /tests/guest.sh
 . /tests/quiet.sh
 
+# How many of the emulated CPUs are idle is a matter of the machine below.
 configuration='[daemon]
 epoch = 100ms
+[policy.dynamic-cores]
+vm_idle = 0
+release_last = no
 [bans]
 cpus = 2-7'
 
@@ -36,6 +40,9 @@ holds "the others are gathered on I/O cores" wait_until 90 gathered
 holds "that one is blocked is told" wait_until 60 grep -q "t\.$inside.*blocked" "$WORK/daemon.log"
 diag "$(grep blocked "$WORK/daemon.log" | head -n 3)"
 for name in a b c inside; do tell_load "$name" pause; done
+# One I/O core stays, to which that one could go.
+one_is_left() { [ "$(io_cores | wc -w)" -eq 1 ]; }
+holds "when all have paused one I/O core is left" wait_until 150 one_is_left
 let_pass 10
 quiet "with a worker that cannot be moved"
 [ "$(lines "plugin.*t\.$inside.*blocked")" -le 2 ]
