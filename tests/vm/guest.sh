@@ -246,11 +246,6 @@ io_cores() {
   iocorectl cores --json | jq -r '.[] | select(.io_core) | .cpu' | tr '\n' ' '
 }
 
-# How many epochs could not begin so far, as the machine below gave no CPU: they have a number, and nothing could be done in them.
-left_out() {
-  iocorectl status --json | jq .overruns
-}
-
 # history [FILTER]: the decisions, as jq's filter makes of each.
 history() {
   iocorectl history --limit 1000 --json | jq -r ".[] | ${1:-.}"
