@@ -69,7 +69,7 @@ while another_attempt; do
   start_daemon
   # Nothing is decided while it fills, so that there is time to measure; and it is known from when on the policy could see it.
   holds "two light loads are gathered on one I/O core" wait_until 150 gathered_and_paused
-  tell_all load 0.55
+  tell_all load 0.7
   read -rt 2 <> <(:) # what a packet costs is learnt anew
   before=$(waiting 4)
   last=$(history .id | tail -n 1)
