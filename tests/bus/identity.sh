@@ -58,15 +58,15 @@ test_told() {
   watcher_pid=$!
   "$dir/iocorectl" watch --interval 0.1 --no-legend >"$dir/watched-table" 2>&1 &
   table_pid=$!
-  wait_until 60 lines "$dir/watched" 1 && wait_until 60 lines "$dir/watched-table" 1
+  wait_until 30 lines "$dir/watched" 1 && wait_until 30 lines "$dir/watched-table" 1
   echo $'not-isolated 4711.9 is bound to CPU 3 by hand\xff' >"$dir/tell"
-  holds "an event of a plugin is a signal" wait_until 60 told \
+  holds "an event of a plugin is a signal" wait_until 30 told \
     '.member == "Event" and .payload.data == ["not-isolated", "4711.9", "is bound to CPU 3 by hand?"]'
-  holds "events shows kind, object and reason" wait_until 60 grep -qE '^[0-9:]{8} not-isolated 4711.9: is bound to CPU 3 by hand\?$' "$dir/followed"
-  holds "watch has the event with --json" wait_until 60 grep -q '"events":\[.*{"kind":"not-isolated","object":"4711.9"' "$dir/watched"
-  holds "and without" wait_until 60 grep -qE '  not-isolated 4711.9: is bound to CPU 3 by hand\?$' "$dir/watched-table"
+  holds "events shows kind, object and reason" wait_until 30 grep -qE '^[0-9:]{8} not-isolated 4711.9: is bound to CPU 3 by hand\?$' "$dir/followed"
+  holds "watch has the event with --json" wait_until 30 grep -q '"events":\[.*{"kind":"not-isolated","object":"4711.9"' "$dir/watched"
+  holds "and without" wait_until 30 grep -qE '  not-isolated 4711.9: is bound to CPU 3 by hand\?$' "$dir/watched-table"
   echo 'not-isolated 4711.9 ' >"$dir/tell"
-  holds "and when it is over, that too" wait_until 60 grep -qE '^[0-9:]{8} not-isolated 4711.9: no longer$' "$dir/followed"
+  holds "and when it is over, that too" wait_until 30 grep -qE '^[0-9:]{8} not-isolated 4711.9: no longer$' "$dir/followed"
   end_follower
   kill "$watcher_pid" "$table_pid"
   wait "$watcher_pid" "$table_pid" 2>/dev/null

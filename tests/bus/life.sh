@@ -25,7 +25,7 @@ test_life() {
   stop_bus
   holds "no bus is status 3" status 3 ctl status
   start_bus
-  holds "the daemon comes back after the bus" wait_until 60 daemon_on_bus
+  holds "the daemon comes back after the bus" wait_until 30 daemon_on_bus
   holds "it went on deciding meanwhile" past_epoch "$before"
   holds "and a wish is granted" ctl grow --cpu 3
   ctl shrink --cpu 3 >/dev/null
@@ -39,7 +39,7 @@ test_life() {
   follow_events
   stop_daemon TERM
   is $? 0 "SIGTERM ends the daemon"
-  holds "who follows is told" wait_until 60 ended "$follower_pid"
+  holds "who follows is told" wait_until 30 ended "$follower_pid"
   wait "$follower_pid"
   is $? 3 "with status 3"
   ctl status 2>&1 | grep -q "systemctl start iocored"

@@ -80,7 +80,7 @@ test_objects() {
   is "$(cat "$dir"/advice.* | sort -u)" "It fits a node, or has guest cells: nothing to advise." "however many ask for advice at a time, all are answered"
   is "$(ctl units --json | jq -c 'map([.id, .domain, .core])')" '[["d.1","alpha",-1],["d.2","beta",-1],["d.3","gamma",-1]]' "units are on no I/O core yet"
   is "$(ctl queues --all --json | jq length)" 6 "every queue is listed with --all"
-  wait_until 60 queue_is vq.1.1 '.packets_per_second > 50000'
+  wait_until 30 queue_is vq.1.1 '.packets_per_second > 50000'
   ok $? "a busy queue's rate is the scenario's"
   for verb in status nodes "cores --all" workers units devices "queues --all" domains "policy list" decisions; do
     # shellcheck disable=SC2086

@@ -34,7 +34,7 @@ gate = $dir/split/gate
 END
   start_daemon || { ok 1 "iocored starts on that host"; return; }
   begin_monitor
-  wait_until 60 job_is running
+  wait_until 30 job_is running
   ok $? "a job moves memory" || diag "$(ctl decisions; ctl jobs; tail -5 "$dir/iocored.log")"
   id=$(ctl decisions --json | jq '.[] | select(.verdict == "done") | .id')
   is "$(of_policy)" "[[$id,\"two\",\"done\"]]" "by one decision of the shipped policy"
@@ -50,11 +50,11 @@ END
   past_epoch_in 60
   is "$(of_policy)" "[[$id,\"two\",\"done\"]]" "while it moves nothing is asked again"
   touch "$dir/split/gate"
-  wait_until 60 job_is done
+  wait_until 30 job_is done
   ok $? "the job comes to its end"
   is "$(busctl --system --json=short call org.iocore1 /org/iocore1 org.iocore1.Manager GetMemory s two | jq -c '.data[1]')" \
     '[[0,[[0,1048576],[1,0]]],[1,[[0,0],[1,1048576]]]]' "the memory of each guest cell is on a node of its own"
-  wait_until 60 told '.member == "JobChanged" and .payload.data[0:2] == [1, "done"]'
+  wait_until 30 told '.member == "JobChanged" and .payload.data[0:2] == [1, "done"]'
   ok $? "which a signal tells"
   end_monitor
   past_epoch_in 60

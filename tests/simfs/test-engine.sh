@@ -34,7 +34,7 @@ epoch_passed() {
 # epochs N: N more have passed
 epochs() {
   local target=$(($(ctl status --json | jq .epoch) + $1))
-  wait_until 60 epoch_passed $target
+  wait_until 30 epoch_passed $target
 }
 
 # polled: whether vq.2.1 is polled now, as the kernel says
@@ -48,7 +48,7 @@ export POLICIES=$host/none
 host_configure
 host_dump "$host/before.json"
 host_daemon
-wait_until 60 loads_known
+wait_until 30 loads_known
 restored() {
   host_dump "$host/after.json" && is "$(host_difference "$host/before.json" "$host/after.json")" "" "$1"
 }
@@ -71,7 +71,7 @@ mover() {
   local worker reason=$1
   shift
   [ "$(core_of $unit)" = 1 ] || ctl move $unit 1 >/dev/null
-  wait_until 60 on_core 1
+  wait_until 30 on_core 1
   read -r worker <"$host/root/sys/class/vhost/dev/$unit/worker"
   cat >"$host/none/10-mover.lua" <<LUA
 local n = 0
@@ -81,10 +81,10 @@ return policy { name = "mover", doc = "Moves a unit once, though that brings not
 end }
 LUA
   ctl reload >/dev/null
-  wait_until 60 moved || return 1
+  wait_until 30 moved || return 1
   echo "load 0.5" >"$host/control"
   [ $# -eq 0 ] || "$@" >/dev/null || return 1
-  wait_until 60 decided ".reason == \"$reason\" and .verdict == \"done\""
+  wait_until 30 decided ".reason == \"$reason\" and .verdict == \"done\""
 }
 # trial_of REASON: verdict and text
 trial_of() {
@@ -96,17 +96,17 @@ trial_is_over() {
 
 # ended REASON: the trial's verdict, when it has one
 ended() {
-  wait_until 60 trial_is_over "$1"
+  wait_until 30 trial_is_over "$1"
   host_control "load 1"
   trial_of "$1"
 }
 
 mover first
 ok $? "a policy moves a unit on trial"
-wait_until 60 on_core 2
+wait_until 30 on_core 2
 ok $? "and it is there"
 is "$(ended first)" undone "the trial does not prove itself"
-wait_until 60 on_core 1
+wait_until 30 on_core 1
 ok $? "and is undone"
 
 mover second ctl move $unit 3
@@ -129,7 +129,7 @@ ctl reload >/dev/null
 epochs 3
 is "$(polled)" 0 "in the mode paused no policy acts"
 ctl mode observe >/dev/null
-wait_until 60 decided '.action == "poll" and .verdict == "would"'
+wait_until 30 decided '.action == "poll" and .verdict == "would"'
 ok $? "in the mode observe decisions are recorded as \"would\""
 is "$(polled)" 0 "and not carried out"
 is "$(ctl grow --node 1 --json | jq -r .verdict)" would "nor is a client's wish"
@@ -137,18 +137,18 @@ ctl mode active >/dev/null
 now_polled() {
   [ "$(polled)" = "$1" ]
 }
-wait_until 60 now_polled 1
+wait_until 30 now_polled 1
 ok $? "in the mode active they are"
 ctl mode paused >/dev/null
 ctl policy disable mover >/dev/null 2>&1 || ctl policy set mover enabled no >/dev/null
-wait_until 60 now_polled 0
+wait_until 30 now_polled 0
 ok $? "what a policy had changed is put back when it is disabled, in the mode paused too"
 ctl mode active >/dev/null
 ctl policy enable mover >/dev/null 2>&1 || ctl policy set mover enabled yes >/dev/null
-wait_until 60 now_polled 1
+wait_until 30 now_polled 1
 rm "$host/none/10-mover.lua"
 ctl reload >/dev/null
-wait_until 60 now_polled 0
+wait_until 30 now_polled 0
 ok $? "and when its file is removed"
 
 # --- changes by others
@@ -160,13 +160,13 @@ foreign() {
   [ "$(core_of $unit)" = 2 ] && echo w.2 >"$host/root/sys/class/vhost/dev/$unit/worker"
 }
 foreign contest
-wait_until 60 on_core 1
+wait_until 30 on_core 1
 is "$(ctl move $unit 3 --json | jq -r .verdict)" done "foreign-changes contest: iocored sets its own value all the same"
 foreign adopt
-wait_until 60 on_core 1
+wait_until 30 on_core 1
 is "$(ctl move $unit 3 --json | jq -r .verdict)" done "foreign-changes adopt: it goes on from there"
 is "$(ctl move $unit home --json | jq -r .verdict)" done "foreign-changes adopt: and back"
-wait_until 60 on_core 1
+wait_until 30 on_core 1
 ok $? "foreign-changes adopt: to what was found"
 
 # --- late epochs, longer and shorter epochs
@@ -180,13 +180,11 @@ kill -CONT "$daemon_pid"
 more_overruns() {
   [ "$(overruns)" -ge $((before + 5)) ]
 }
-wait_until 60 more_overruns
+wait_until 30 more_overruns
 ok $? "epochs that could not begin are counted"
 grep -q "began [0-9]* us late" "$host/iocored.log"; ok $? "and told"
-sed -i 's/^\[daemon\]/[daemon]\nepoch = 60s/' "$host/iocored.conf"
-ctl reload >/dev/null
+host_long_epoch 60s
 sed -i 's/^epoch = 60s/epoch = 20ms/' "$host/iocored.conf"
-epochs 1
 ctl reload >/dev/null
 epochs 10
 ok $? "a shorter epoch begins when it is configured, not when the long one ends"

@@ -25,7 +25,7 @@ loads_known() {
 
 # Everything that is written to the host, in one go. Each wish is granted, or the daemon is dead.
 work_through() {
-  wait_until 60 loads_known && ctl grow --node 0 && ctl poll vq.1.1 on && ctl limit vq.2.1 65536 && ctl move d.1 1 && ctl move d.1 home && ctl move d.2 1 && ctl shrink --node 0 --cpu 0
+  wait_until 30 loads_known && ctl grow --node 0 && ctl poll vq.1.1 on && ctl limit vq.2.1 65536 && ctl move d.1 1 && ctl move d.1 home && ctl move d.2 1 && ctl shrink --node 0 --cpu 0
 }
 
 # killed FAULT: the daemon works with that fault point; 0: it was killed there; 1: it came through.
@@ -36,7 +36,7 @@ killed() {
     host_daemon_end TERM && return 1
     return 0
   fi
-  wait_until 60 dead || return 3
+  wait_until 30 dead || return 3
   host_daemon_end KILL
   return 0
 }

@@ -178,10 +178,10 @@ stop_simfs
 jq 'del(.vms[].leaves)' "$SOURCE/tests/data/scenarios/small.json" >"$work/staying.json"
 start_simfs "$work/staying.json" --speed 5 --fail 'worker/create=EINVAL:1' --control "$work/fifo"
 is "$(write_to worker/create 1),$(write_to worker/create 1)" "EINVAL,0" "--fail makes a write fail"
-holds "time passes by itself, and a VM comes" wait_until 60 test -d "$vhost/dev/d.3"
+holds "time passes by itself, and a VM comes" wait_until 30 test -d "$vhost/dev/d.3"
 echo "default w.2" >"$work/fifo"
 echo "dump $work/dump" >"$work/fifo"
-holds "the FIFO takes commands" wait_until 60 grep -q '"default":.*"w.2"' "$work/dump"
+holds "the FIFO takes commands" wait_until 30 grep -q '"default":.*"w.2"' "$work/dump"
 stop_simfs
 
 sed -n '/^{$/,/^}$/p' "$SOURCE/man/iocored-scenario.5" >"$work/example.json"

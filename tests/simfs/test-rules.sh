@@ -28,7 +28,7 @@ mkdir "$host/none"
 export POLICIES=$host/none
 host_configure
 host_daemon
-wait_until 60 loads_known
+wait_until 30 loads_known
 is "$(verdict grow --node 0)" planned "without rules a node may grow"
 is "$(verdict shrink --node 0)" planned "and shrink"
 
@@ -97,7 +97,7 @@ echo 1 >"$host/root/sys/class/vhost/worker/$(ctl cores --json | jq -r '.[] | sel
 refused_there() {
   verdict move "$unit" 2 | grep -q ^refused
 }
-wait_until 60 refused_there
+wait_until 30 refused_there
 ok $? "a worker that somebody locked takes no units ($(verdict move "$unit" 2))"
 host_daemon_end TERM
 
@@ -155,14 +155,14 @@ host_configure "[cores]
 hold = 1h
 cool-down = 1h"
 host_daemon
-wait_until 60 there_is flap refused hold
+wait_until 30 there_is flap refused hold
 ok $? "[cores] hold: what a policy changed is left alone"
 is "$(n_done flap)" 1 "[cores] hold: so it changed once"
-wait_until 60 there_is less superseded conflict
+wait_until 30 there_is less superseded conflict
 ok $? "the policy with the lower number wins, the loser is superseded"
-wait_until 60 there_is grow refused cool-down
+wait_until 30 there_is grow refused cool-down
 ok $? "[cores] cool-down: a node that has just grown is left alone"
-wait_until 60 grown_twice
+wait_until 30 grown_twice
 is "$(n_done grow)" 2 "[cores] cool-down: so each node grew once"
 is "$(verdict grow --node 0)" planned "a client need not wait"
 host_daemon_end TERM
@@ -171,7 +171,7 @@ hold = 0
 cool-down = 0"
 host_dump "$host/before.json"
 host_daemon
-wait_until 60 there_is grow refused no-cpu
+wait_until 30 there_is grow refused no-cpu
 ok $? "without hold and cool-down they grow until no CPU is left for vCPUs"
 host_daemon_end TERM
 host_dump "$host/after.json"
