@@ -7,10 +7,16 @@
 cgroups=/sys/fs/cgroup
 drop_ins=$(dirname "$(systemctl show -P FragmentPath iocored.service)")/iocored.service.d
 mkdir -p /usr/local/etc/iocored.conf.d "$drop_ins"
+# That there is reason for I/O cores shall be beyond doubt, on each node that a worker may be found on.
 cat > /usr/local/etc/iocored.conf.d/test.conf <<'END'
 [daemon]
 epoch = 200ms
 log-level = debug
+[policy.dynamic-cores]
+vm_idle = 0
+start_load = 0.05
+stop_load = 0.01
+release_last = no
 [plugin.systemd]
 reserve-slices = system.slice user.slice
 END
