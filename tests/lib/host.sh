@@ -83,16 +83,16 @@ host_sampled() {
   [ "$("$BUILD/iocorectl" status --json | jq .epoch)" -ge 2 ]
 }
 
-# host_long_epoch LENGTH: configures that, and returns when a long epoch is under way: the last short one, which is due within 100 ms, goes before any later answer.
+# host_long_epoch LENGTH: configures that, and returns when a long epoch is under way: the last short one, which was due within 100 ms, has been.
 host_long_epoch() {
   sed -i "s/^\[daemon\]/[daemon]\nepoch = $1/" "$host/iocored.conf"
-  "$BUILD/iocorectl" reload >/dev/null || return 1
-  host_long_since=$("$BUILD/iocorectl" status --json | jq .usec)
-  host_until 60 host_later
+  "$BUILD/iocorectl" reload >/dev/null && host_until 60 host_no_epoch_since_200_msec
 }
 
-host_later() {
-  [ "$("$BUILD/iocorectl" status --json | jq .usec)" -ge $((host_long_since + 200000)) ]
+# The status is made anew when it is asked for after an epoch, and says when that was.
+host_no_epoch_since_200_msec() {
+  local now=${EPOCHREALTIME/[.,]/}
+  [ $((now - $("$BUILD/iocorectl" status --json | jq .usec))) -ge 200000 ]
 }
 
 # host_daemon_end [SIGNAL]: ends it; returns its exit status.

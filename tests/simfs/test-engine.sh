@@ -183,7 +183,7 @@ more_overruns() {
 wait_until 30 more_overruns
 ok $? "epochs that could not begin are counted"
 grep -q "began [0-9]* us late" "$host/iocored.log"; ok $? "and told"
-host_long_epoch 60s
+holds "a longer epoch is under way" host_long_epoch 60s
 sed -i 's/^epoch = 60s/epoch = 20ms/' "$host/iocored.conf"
 ctl reload >/dev/null
 epochs 10
