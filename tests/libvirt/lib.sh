@@ -244,24 +244,6 @@ epochs_pass() {
   now=$(epoch) && [ -n "$now" ] && wait_until "$patience" past_epoch $((now + $1))
 }
 
-# --- figures
-
-# A figure that is measured is what iocored makes it and what else the machine does just then: it is measured up to five times, and has to be within its bound three times.
-#   while another_attempt; do ...; attempt_gave STATUS FIGURE; done; ok_in_most DESCRIPTION
-n_attempts=0 n_within=0 figures=
-another_attempt() { [ "$n_within" -lt 3 ] && [ $((n_attempts - n_within)) -lt 3 ]; }
-# attempt_gave STATUS FIGURE: 0: it is within its bound
-attempt_gave() {
-  n_attempts=$((n_attempts + 1)) figures="$figures${figures:+; }$2"
-  [ "$1" -ne 0 ] || n_within=$((n_within + 1))
-}
-# ok_in_most DESCRIPTION: and begins anew
-ok_in_most() {
-  [ "$n_within" -ge 3 ]
-  ok $? "$1: in $n_within of $n_attempts attempts ($figures)"
-  n_attempts=0 n_within=0 figures=
-}
-
 # --- what iocored knows
 
 # Each of these fails, too, when iocored does not answer: no answer is none that something is gone.

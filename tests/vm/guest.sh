@@ -274,24 +274,6 @@ stands_still() {
   return 1
 }
 
-# What is measured on a machine that others use as well holds in the median of five attempts: that is, in three of them, after which no more are needed.
-#   while another_attempt; do ...; attempt_gave STATUS FIGURES; done; ok_in_most DESCRIPTION
-n_attempts=0 n_within=0 figures=
-another_attempt() {
-  [ "$n_within" -lt 3 ] && [ $((n_attempts - n_within)) -lt 3 ]
-}
-
-# attempt_gave STATUS FIGURES: 0: they are within the bounds.
-attempt_gave() {
-  n_attempts=$((n_attempts + 1)) figures="$figures${figures:+; }$2"
-  [ "$1" -ne 0 ] || n_within=$((n_within + 1))
-}
-
-ok_in_most() {
-  [ "$n_within" -ge 3 ]
-  ok $? "$1: in $n_within of $n_attempts attempts ($figures)"
-}
-
 # Neither a program that a case starts is there, nor a vhost worker.
 nothing_runs() {
   local file name
