@@ -124,9 +124,10 @@ start_bus() {
 <busconfig><type>system</type><listen>unix:path=$work/bus</listen><auth>EXTERNAL</auth>
 <policy context="default"><allow own="*"/><allow user="*"/><allow send_destination="*"/><allow receive_sender="*"/></policy></busconfig>
 END
-  dbus-daemon --config-file="$work/bus.conf" --nofork --nopidfile >>"$work/bus.log" 2>&1 &
+  # it tells its address when it listens: the socket is there before that
+  dbus-daemon --config-file="$work/bus.conf" --nofork --nopidfile --print-address=3 3>"$work/bus.address" >>"$work/bus.log" 2>&1 &
   bus_pid=$!
-  wait_until "$patience" test -S "$work/bus" || { diag "dbus-daemon: $(cat "$work/bus.log")"; return 1; }
+  wait_until "$patience" test -s "$work/bus.address" || { diag "dbus-daemon: $(cat "$work/bus.log")"; return 1; }
   export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$work/bus
 }
 
